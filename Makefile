@@ -1,0 +1,38 @@
+# make serve   install and serve the bundled model on http://HOST:PORT (127.0.0.1:8000)
+# make test    install what the tests need and run them all
+# make lint    style, types and import directions
+PYTHON ?= python3
+VENV ?= .venv
+HOST ?= 127.0.0.1
+PORT ?= 8000
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml CMakeLists.txt $(shell find service training export -type f -not -path '*/__pycache__/*')
+
+.PHONY: serve test lint clean
+
+serve: $(VENV)/.installed
+	HOST=$(HOST) PORT=$(PORT) $(BIN)/cmow-serve
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# pip reinstalls this distribution alone where a source changed; what it depends on stays.
+$(VENV)/.installed: $(SOURCES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check ".[cpu]"
+	touch $@
+
+$(VENV)/.installed-dev: $(SOURCES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check ".[cpu,train,dev]"
+	touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,340 @@
+// ai.cmow::HybridEncode for ONNX Runtime: checks every input, runs the kernel on the session's own threads, registers the op.
+//
+//   token_ids [N] int64 | int32, cu_seqlens [B + 1] int64,
+//   vectors [V, e], forward_deltas [V, d, d], backward_deltas [V, d, d]: float32 | float16 | int8,
+//   scales [V, 3] float32, exactly with int8 tables       ->  embedding [B, e + 2 d d] float32
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdlib>
+#include <exception>
+#include <iterator>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "hybrid_encode.h"
+#include "ort_abi.h"
+#include "schedule.h"
+
+namespace cmow {
+namespace {
+
+enum Input : size_t { kTokenIds, kCuSeqlens, kVectors, kForwardDeltas, kBackwardDeltas, kScales, kInputs };
+constexpr const char* kInputNames[kInputs] = {"token_ids", "cu_seqlens", "vectors", "forward_deltas", "backward_deltas", "scales"};
+
+/// A status of ONNX Runtime on its way through C++ code; `guarded` hands it over.
+struct StatusError {
+  ort::Status* status;
+};
+
+/// An input that the contract does not allow.
+struct InvalidInput : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+void check(ort::Status* status) {
+  if (status != nullptr) throw StatusError{status};
+}
+
+/// Runs `body`; whatever it throws becomes a status, so that no exception crosses the C boundary.
+template <class Body>
+ort::Status* guarded(const ort::Api& api, Body body) noexcept {
+  try {
+    body();
+    return nullptr;
+  } catch (const StatusError& error) {
+    return error.status;
+  } catch (const InvalidInput& error) {
+    return api.CreateStatus(ort::kInvalidArgument, (std::string("HybridEncode: ") + error.what()).c_str());
+  } catch (const std::exception& error) {
+    return api.CreateStatus(ort::kFail, error.what());
+  } catch (...) {
+    return api.CreateStatus(ort::kFail, "HybridEncode: unknown error");
+  }
+}
+
+/// One input tensor.
+struct Tensor {
+  const char* name;
+  ort::ElementType type;
+  std::vector<int64_t> shape;
+  const void* data;
+
+  template <class T>
+  const T* as() const { return static_cast<const T*>(data); }
+};
+
+std::string text(const std::vector<int64_t>& shape) {
+  std::string result = "[";
+  for (size_t i = 0; i < shape.size(); ++i) result += (i ? ", " : "") + std::to_string(shape[i]);
+  return result + "]";
+}
+
+std::string text(ort::ElementType type) {
+  switch (type) {
+    case ort::kFloat: return "float32";
+    case ort::kFloat16: return "float16";
+    case ort::kInt8: return "int8";
+    case ort::kInt32: return "int32";
+    case ort::kInt64: return "int64";
+    default: return "ONNX element type " + std::to_string(static_cast<int>(type));
+  }
+}
+
+[[noreturn]] void wrong_type(const Tensor& tensor, const std::string& expected) {
+  throw InvalidInput(std::string(tensor.name) + " must be " + expected + ", got " + text(tensor.type));
+}
+
+[[noreturn]] void wrong_shape(const Tensor& tensor, const std::string& expected) {
+  throw InvalidInput(std::string(tensor.name) + " must have shape " + expected + ", got " + text(tensor.shape));
+}
+
+Tensor read_input(const ort::Api& api, const ort::KernelContext* context, size_t index) {
+  const ort::Value* value = nullptr;
+  check(api.KernelContext_GetInput(context, index, &value));
+  if (value == nullptr) throw InvalidInput(std::string(kInputNames[index]) + " is missing");
+  Tensor tensor{kInputNames[index], ort::kUndefined, {}, nullptr};
+  ort::TensorInfo* info = nullptr;
+  check(api.GetTensorTypeAndShape(value, &info));
+  const auto release = [&](ort::TensorInfo* owned) { api.ReleaseTensorTypeAndShapeInfo(owned); };
+  const std::unique_ptr<ort::TensorInfo, decltype(release)> owner(info, release);
+  size_t rank = 0;
+  check(api.GetTensorElementType(info, &tensor.type));
+  check(api.GetDimensionsCount(info, &rank));
+  tensor.shape.resize(rank);
+  check(api.GetDimensions(info, tensor.shape.data(), rank));
+  void* data = nullptr;
+  check(api.GetTensorMutableData(const_cast<ort::Value*>(value), &data));  // the only accessor; the data is only read
+  tensor.data = data;
+  return tensor;
+}
+
+bool has_scales(const ort::Api& api, const ort::KernelContext* context) {
+  size_t count = 0;
+  check(api.KernelContext_GetInputCount(context, &count));
+  if (count <= kScales) return false;
+  const ort::Value* value = nullptr;
+  check(api.KernelContext_GetInput(context, kScales, &value));
+  return value != nullptr;
+}
+
+TableType table_type(const Tensor& tensor) {
+  switch (tensor.type) {
+    case ort::kFloat: return TableType::kFloat32;
+    case ort::kFloat16: return TableType::kFloat16;
+    case ort::kInt8: return TableType::kInt8;
+    default: wrong_type(tensor, "float32, float16 or int8");
+  }
+}
+
+/// The tables and their vocabulary size V.
+struct CheckedTables {
+  Tables tables;
+  int64_t vocabulary;
+};
+
+const float* read_scales(const ort::Api& api, const ort::KernelContext* context, TableType type, int64_t vocabulary) {
+  if (!has_scales(api, context)) {
+    if (type == TableType::kInt8) throw InvalidInput("scales is missing, which int8 tables need");
+    return nullptr;
+  }
+  const Tensor scales = read_input(api, context, kScales);
+  if (type != TableType::kInt8) throw InvalidInput("scales is given, which only int8 tables take: shape " + text(scales.shape));
+  if (scales.type != ort::kFloat) wrong_type(scales, "float32");
+  if (scales.shape != std::vector<int64_t>{vocabulary, 3}) wrong_shape(scales, text({vocabulary, 3}));
+  return scales.as<float>();
+}
+
+CheckedTables read_tables(const ort::Api& api, const ort::KernelContext* context) {
+  const Tensor vectors = read_input(api, context, kVectors);
+  const TableType type = table_type(vectors);
+  if (vectors.shape.size() != 2) wrong_shape(vectors, "[V, e]");
+  const int64_t vocabulary = vectors.shape[0], vector_size = vectors.shape[1];
+  if (vocabulary > INT32_MAX) wrong_shape(vectors, "[V, e] with V <= 2147483647");
+  if (vector_size > INT16_MAX) wrong_shape(vectors, "[V, e] with e <= 32767");
+
+  const Tensor forward = read_input(api, context, kForwardDeltas), backward = read_input(api, context, kBackwardDeltas);
+  for (const Tensor* matrices : {&forward, &backward}) {
+    if (matrices->type != vectors.type) wrong_type(*matrices, text(vectors.type) + " like vectors");
+    const auto& shape = matrices->shape;
+    if (shape.size() != 3 || shape[0] != vocabulary || shape[1] != shape[2])
+      wrong_shape(*matrices, "[" + std::to_string(vocabulary) + ", d, d]");
+    if (shape[1] < 1 || shape[1] > kMaxSide) wrong_shape(*matrices, "[V, d, d] with d from 1 to " + std::to_string(kMaxSide));
+  }
+  if (backward.shape != forward.shape) wrong_shape(backward, text(forward.shape) + " like forward_deltas");
+  const float* scales = read_scales(api, context, type, vocabulary);
+  return {{vectors.data, forward.data, backward.data, scales, type, static_cast<int>(forward.shape[1]),
+           static_cast<int>(vector_size)}, vocabulary};
+}
+
+/// Checks cu_seqlens against N tokens.
+void check_offsets(const Tensor& cu_seqlens, int64_t tokens) {
+  if (cu_seqlens.type != ort::kInt64) wrong_type(cu_seqlens, "int64");
+  if (cu_seqlens.shape.size() != 1 || cu_seqlens.shape[0] < 1) wrong_shape(cu_seqlens, "[B + 1]");
+  const auto* offsets = cu_seqlens.as<int64_t>();
+  const int64_t sentences = cu_seqlens.shape[0] - 1;
+  const auto at = [&](int64_t i) { return "cu_seqlens[" + std::to_string(i) + "]"; };
+  if (offsets[0] != 0) throw InvalidInput(at(0) + " must be 0, got " + std::to_string(offsets[0]));
+  for (int64_t i = 0; i < sentences; ++i)
+    if (offsets[i + 1] < offsets[i])
+      throw InvalidInput("cu_seqlens must not decrease: " + at(i) + " is " + std::to_string(offsets[i]) + " and " + at(i + 1) +
+                         " is " + std::to_string(offsets[i + 1]));
+  if (offsets[sentences] != tokens)
+    throw InvalidInput(at(sentences) + " must be the number of token ids, " + std::to_string(tokens) + ", got " +
+                       std::to_string(offsets[sentences]));
+}
+
+/// Copies N ids to int32, all of them checked to lie in [0, V).
+template <class Id>
+void copy_ids(const Id* ids, int64_t vocabulary, std::vector<int32_t>& out) {
+  bool bad = false;
+  for (size_t i = 0; i < out.size(); ++i) {
+    bad |= ids[i] < 0 || ids[i] >= vocabulary;
+    out[i] = static_cast<int32_t>(ids[i]);
+  }
+  for (size_t i = 0; bad && i < out.size(); ++i)
+    if (ids[i] < 0 || ids[i] >= vocabulary)
+      throw InvalidInput("token_ids[" + std::to_string(i) + "] is " + std::to_string(ids[i]) + ", outside [0, " +
+                         std::to_string(vocabulary) + ")");
+}
+
+std::vector<int32_t> read_ids(const Tensor& token_ids, int64_t vocabulary) {
+  if (token_ids.shape.size() != 1) wrong_shape(token_ids, "[N]");
+  std::vector<int32_t> ids(static_cast<size_t>(token_ids.shape[0]));
+  if (token_ids.type == ort::kInt64) copy_ids(token_ids.as<int64_t>(), vocabulary, ids);
+  else if (token_ids.type == ort::kInt32) copy_ids(token_ids.as<int32_t>(), vocabulary, ids);
+  else wrong_type(token_ids, "int64 or int32");
+  return ids;
+}
+
+/// Runs all tasks, on the session's pool where there is more than one.
+void run_schedule(const ort::Api& api, const ort::KernelContext* context, Schedule& schedule) {
+  const auto parallel = [&](size_t tasks, void (*task)(void*, size_t)) {
+    if (tasks == 1) task(&schedule, 0);
+    else if (tasks > 1) check(api.KernelContext_ParallelFor(context, task, tasks, 0, &schedule));
+  };
+  parallel(schedule.encode_tasks(), [](void* self, size_t i) { static_cast<const Schedule*>(self)->encode(i); });
+  parallel(schedule.join_tasks(), [](void* self, size_t i) { static_cast<const Schedule*>(self)->join(i); });
+}
+
+/// The op's state in one session.
+struct Session {
+  const ort::Api& api;
+  const Kernel& kernel;
+
+  void compute(ort::KernelContext* context) const {
+    const Tensor token_ids = read_input(api, context, kTokenIds), cu_seqlens = read_input(api, context, kCuSeqlens);
+    const CheckedTables checked = read_tables(api, context);
+    const std::vector<int32_t> ids = read_ids(token_ids, checked.vocabulary);
+    check_offsets(cu_seqlens, token_ids.shape[0]);
+    const Tables& tables = checked.tables;
+    const int64_t shape[2] = {cu_seqlens.shape[0] - 1, tables.vector_size + 2 * tables.side * tables.side};
+    ort::Value* output = nullptr;
+    void* rows = nullptr;
+    check(api.KernelContext_GetOutput(context, 0, shape, 2, &output));
+    check(api.GetTensorMutableData(output, &rows));
+    const bool simd = tables.side == kSide && tables.vector_size == kVector;
+    Schedule schedule(simd ? kernel : portable_kernel, tables, ids.data(), cu_seqlens.as<int64_t>(), shape[0],
+                      static_cast<float*>(rows));
+    run_schedule(api, context, schedule);
+  }
+};
+
+/// HybridEncode on the CPU with one kernel.
+struct Op : ort::CustomOp {
+  const Kernel& kernel;
+
+  explicit Op(const Kernel& chosen) : kernel(chosen) {
+    GetName = [](const CustomOp*) { return "HybridEncode"; };
+    GetExecutionProviderType = [](const CustomOp*) { return "CPUExecutionProvider"; };
+    GetInputType = [](const CustomOp*, size_t) { return ort::kUndefined; };  // any: `compute` checks, and says what is wrong
+    GetInputTypeCount = [](const CustomOp*) -> size_t { return kInputs; };
+    GetOutputType = [](const CustomOp*, size_t) { return ort::kFloat; };
+    GetOutputTypeCount = [](const CustomOp*) -> size_t { return 1; };
+    GetInputCharacteristic = [](const CustomOp*, size_t i) { return i == kScales ? ort::kOptional : ort::kRequired; };
+    GetOutputCharacteristic = [](const CustomOp*, size_t) { return ort::kRequired; };
+    GetInputMemoryType = [](const CustomOp*, size_t) { return 0; };
+    GetVariadicInputMinArity = GetVariadicOutputMinArity = [](const CustomOp*) { return 1; };
+    GetVariadicInputHomogeneity = GetVariadicOutputHomogeneity = [](const CustomOp*) { return 1; };
+    GetStartVersion = [](const CustomOp*) { return 1; };
+    GetEndVersion = [](const CustomOp*) { return INT_MAX; };
+    CreateKernelV2 = [](const CustomOp* op, const ort::Api* api, const ort::KernelInfo*, void** out) {
+      return guarded(*api, [&] { *out = new Session{*api, static_cast<const Op*>(op)->kernel}; });
+    };
+    KernelComputeV2 = [](void* session, ort::KernelContext* context) {
+      const auto* self = static_cast<const Session*>(session);
+      return guarded(self->api, [&] { self->compute(context); });
+    };
+    KernelDestroy = [](void* session) { delete static_cast<Session*>(session); };
+  }
+};
+
+/// Path of the CUDA library beside this one, or empty where there is none.
+std::string cuda_library() {
+  Dl_info self;
+  if (dladdr(reinterpret_cast<const void*>(&cuda_library), &self) == 0 || self.dli_fname == nullptr) return "";
+  const std::string path = self.dli_fname;
+  const std::string sibling = path.substr(0, path.rfind('/') + 1) + "libhybrid_encode_cuda.so";
+  return access(sibling.c_str(), F_OK) == 0 ? sibling : "";
+}
+
+/// Adds the ops of the CUDA library, if it is there, to this domain: a session takes a domain name only once, so the two
+/// libraries cannot register themselves. It exports `const OrtCustomOp* cmow_cuda_op(size_t index)`, null after the last.
+void add_cuda_ops(const ort::Api& api, ort::CustomOpDomain* domain) {
+  const std::string path = cuda_library();
+  if (path.empty()) return;
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) throw std::runtime_error("HybridEncode: cannot load " + path + ": " + dlerror());
+  const auto op_at = reinterpret_cast<const ort::CustomOp* (*)(size_t)>(dlsym(library, "cmow_cuda_op"));
+  if (op_at == nullptr) throw std::runtime_error("HybridEncode: " + path + " has no function cmow_cuda_op");
+  for (size_t i = 0; const ort::CustomOp* op = op_at(i); ++i) check(api.CustomOpDomain_Add(domain, op));
+}
+
+ort::CustomOpDomain* make_domain(const ort::Api& api, const Kernel& kernel) {
+  ort::CustomOpDomain* domain = nullptr;
+  check(api.CreateCustomOpDomain("ai.cmow", &domain));
+  check(api.CustomOpDomain_Add(domain, new Op(kernel)));  // both live as long as the process
+  add_cuda_ops(api, domain);
+  return domain;
+}
+
+/// The domain of one kernel; ONNX Runtime keeps pointers to it, so it is made once and never released.
+ort::CustomOpDomain* domain_of(const ort::Api& api, const Kernel& kernel) {
+  static std::mutex mutex;
+  static std::vector<std::pair<const Kernel*, ort::CustomOpDomain*>> domains;
+  const std::lock_guard<std::mutex> lock(mutex);
+  for (const auto& [known, domain] : domains)
+    if (known == &kernel) return domain;
+  domains.emplace_back(&kernel, make_domain(api, kernel));
+  return domains.back().second;
+}
+
+const Kernel& kernel_from_environment() {
+  const char* name = std::getenv("CMOW_ISA");
+  if (const Kernel* kernel = select_kernel(name)) return *kernel;
+  throw InvalidInput(std::string("CMOW_ISA is \"") + name + "\", but this machine supports " + supported_isas());
+}
+
+}  // namespace
+}  // namespace cmow
+
+#define CMOW_EXPORT extern "C" __attribute__((visibility("default")))
+
+/// Entry point that `SessionOptions.register_custom_ops_library` calls.
+CMOW_EXPORT ort::Status* RegisterCustomOps(ort::SessionOptions* options, const ort::ApiBase* base) {
+  const ort::Api* api = base->GetApi(ort::kApiVersion);
+  if (api == nullptr)
+    return base->GetApi(1)->CreateStatus(ort::kFail, "HybridEncode: needs ONNX Runtime 1.17 or newer");
+  return cmow::guarded(*api, [&] {
+    cmow::check(api->AddCustomOpDomain(options, cmow::domain_of(*api, cmow::kernel_from_environment())));
+  });
+}
+
+/// Name of the kernel that sessions registered now would use; null where CMOW_ISA is not one that this machine supports.
+CMOW_EXPORT const char* cmow_kernel_isa() {
+  const cmow::Kernel* kernel = cmow::select_kernel(std::getenv("CMOW_ISA"));
+  return kernel == nullptr ? nullptr : kernel->isa;
+}

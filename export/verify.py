@@ -1,0 +1,178 @@
+"""Proof that the encoder is the same function everywhere: torch = custom op = portable body = float64 reference.
+
+    python -m export.verify service/bundle
+
+runs sentences of odd lengths through the bundle's own tables in five ways and prints the largest relative L2 error of a
+sentence's embedding against the float64 reference; then the whole graph, with and without the kernel library, against
+torch with the weights read back from the bundle. Exits with 1 where an error is above its bound.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor
+
+from export.ops import reference
+from export.ops.function_body import DOMAIN, OP_TYPE, hybrid_encode_function
+from export.scoring import ScoringModel, expand, hybrid_encode_tables
+from export.to_onnx import INPUTS, OUTPUTS
+from service import native
+from service.bundle import Bundle, TableDtype, load_bundle
+from training.native import Tables
+from training.product import scan_encode
+from training.student import Student, StudentConfig
+
+LENGTHS = (0, 1, 2, 63, 64, 65, 129, 1000)
+ENCODER_BOUND = 1e-5  # relative L2
+SCORE_BOUND = 1e-4  # absolute: cosines and probabilities
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison: what was compared, its largest error and the bound."""
+
+    name: str
+    error: float
+    bound: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is a number within the bound."""
+        return self.error <= self.bound
+
+    def __str__(self) -> str:
+        return f"{'ok  ' if self.passed else 'FAIL'}  {self.error:.2e} <= {self.bound:.0e}  {self.name}"
+
+
+def odd_sentences(vocab_size: int, seed: int = 0) -> Arrays:
+    """Random tokens in sentences of ``LENGTHS`` as the model's inputs, every sentence in pairs with the next one."""
+    token_ids = np.random.default_rng(seed).integers(0, vocab_size, sum(LENGTHS))
+    sentences = np.arange(len(LENGTHS))
+    pairs = np.stack([sentences, np.roll(sentences, -1)], axis=1)
+    arrays = (token_ids, np.cumsum([0, *LENGTHS]), sentences, pairs, pairs)
+    return dict(zip(INPUTS, arrays, strict=True))
+
+
+def read_weights(bundle: Bundle) -> dict[str, Tensor]:
+    """The named weights of the bundle's model."""
+    model = onnx.load(bundle.model_path)
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+
+
+def rebuild(bundle: Bundle, weights: dict[str, Tensor]) -> ScoringModel:
+    """The traced module with the weights that were read back from the bundle."""
+    dims = bundle.manifest.dims.model_dump(exclude={"embedding_dim"})
+    model = ScoringModel(Student(StudentConfig(**dims)), bundle.manifest.table_dtype)
+    model.load_state_dict({name: weights[name] for name in model.state_dict()})
+    return model.eval()
+
+
+def encoder_model(tables: Arrays, dtype: TableDtype) -> bytes:
+    """A model of the op alone over ``tables``, with its portable body."""
+    kinds = {"token_ids": ["N"], "cu_seqlens": ["boundaries"]}
+    inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name, shape in kinds.items()]
+    outputs = [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["B", "D"])]
+    node = helper.make_node(OP_TYPE, [*kinds, *tables], ["embedding"], domain=DOMAIN)
+    weights = [numpy_helper.from_array(table, name) for name, table in tables.items()]
+    graph = helper.make_graph([node], "encoder", inputs, outputs, weights)
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid(DOMAIN, 1)]
+    functions = [hybrid_encode_function(dtype)]
+    return helper.make_model(graph, opset_imports=opsets, functions=functions, ir_version=10).SerializeToString()
+
+
+def open_session(model: bytes | str, fused: bool) -> ort.InferenceSession:
+    """A CPU session on ``model``, with the kernel library where ``fused``."""
+    options = ort.SessionOptions()
+    if fused:
+        options.register_custom_ops_library(str(native.library_path()))
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def largest_relative_error(found: NDArray[Any], expected: NDArray[Any]) -> float:
+    """The largest over sentences of ||found - expected|| / ||expected||, of arrays [B, D]."""
+    return float((np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1)).max())
+
+
+def run_everywhere(tables: Arrays, dtype: TableDtype, inputs: Arrays) -> Arrays:
+    """Embeddings [B, D] of ``inputs`` by every implementation but the reference."""
+    packed = {name: inputs[name] for name in ("token_ids", "cu_seqlens")}
+    token_ids, cu_seqlens, *stored = (torch.from_numpy(array) for array in (*packed.values(), *tables.values()))
+    scales = stored.pop() if dtype == "int8" else None
+    rows, local_ids = token_ids.unique(return_inverse=True)
+    model = encoder_model(tables, dtype)
+    results = {
+        "torch operator": hybrid_encode_tables(token_ids, cu_seqlens, *stored, scales).numpy(),
+        "torch scan": scan_encode(local_ids, cu_seqlens, Tables(*expand(stored, scales, rows))).numpy(),
+        "portable body": open_session(model, fused=False).run(None, packed)[0],
+    }
+    if native.library_path() is not None:
+        results["fused op"] = open_session(model, fused=True).run(None, packed)[0]
+    return results
+
+
+def verify_encoder(tables: Arrays, dtype: TableDtype, inputs: Arrays) -> list[Check]:
+    """Every implementation against the float64 reference, on tables of ``dtype``."""
+    expected = reference.hybrid_encode(inputs["token_ids"], inputs["cu_seqlens"], *tables.values())
+    return [
+        Check(f"{dtype} tables: {name}", largest_relative_error(found, expected), ENCODER_BOUND)
+        for name, found in run_everywhere(tables, dtype, inputs).items()
+    ]
+
+
+def verify_scores(bundle: Bundle, model: ScoringModel, inputs: Arrays) -> list[Check]:
+    """The bundle's whole graph against torch."""
+    with torch.no_grad():
+        expected = [output.numpy() for output in model(*(torch.from_numpy(array) for array in inputs.values()))]
+    checks = []
+    for fused in [False, True] if native.library_path() is not None else [False]:
+        found = open_session(str(bundle.model_path), fused).run(list(OUTPUTS), inputs)
+        for name, array, wanted in zip(OUTPUTS, found, expected, strict=True):
+            label = f"model.onnx, {'fused op' if fused else 'portable body'}: {name}"
+            checks.append(Check(label, float(np.abs(array - wanted).max()), SCORE_BOUND))
+    return checks
+
+
+def tables_of(weights: dict[str, Tensor], dtype: TableDtype) -> Arrays:
+    """The op's table inputs: the bundle's own, or with another ``dtype`` their values in it."""
+    names = ("vectors", "forward_deltas", "backward_deltas")
+    if weights["vectors"].dtype == getattr(torch, dtype):
+        return {name: weights[name].numpy() for name in (*names, "scales") if name in weights}
+    every_row = torch.arange(len(weights["vectors"]))
+    values = expand([weights[name] for name in names], weights.get("scales"), every_row)
+    return {name: value.to(getattr(torch, dtype)).numpy() for name, value in zip(names, values, strict=True)}
+
+
+def verify(bundle: Bundle) -> list[Check]:
+    """All checks of ``bundle``, with its own tables and with their values as float32 and float16."""
+    weights, inputs = read_weights(bundle), odd_sentences(bundle.manifest.dims.vocab_size)
+    dtypes: list[TableDtype] = list(dict.fromkeys([bundle.manifest.table_dtype, "float32", "float16"]))
+    checks = [check for dtype in dtypes for check in verify_encoder(tables_of(weights, dtype), dtype, inputs)]
+    return checks + verify_scores(bundle, rebuild(bundle, weights), inputs)
+
+
+def main() -> None:
+    """Entry point of ``python -m export.verify BUNDLE``."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m export.verify BUNDLE")
+    print(f"sentences of {LENGTHS} tokens; kernel library: {native.library_path() or 'not installed'}")
+    checks = verify(load_bundle(Path(sys.argv[1])))
+    print(*checks, sep="\n")
+    if not all(check.passed for check in checks):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Request bodies: counted while they come in, checked, and parsed as JSON."""
+
+from __future__ import annotations
+
+import json
+from email.message import Message as Header
+from typing import Any, NoReturn
+
+from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import BodyTooLargeError, MalformedBodyError, MediaTypeError
+
+
+class BodyLimit:
+    """ASGI middleware that lets no more than ``max_bytes`` of a request body through.
+
+    The declared length is only used to refuse early; the bytes that come are what counts.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raise ``BodyTooLargeError`` in whatever reads the body, for the error handlers to answer."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        declared, received = _declared_length(scope), 0
+
+        async def counted() -> Message:
+            nonlocal received
+            if declared > self.max_bytes:
+                raise self._error(declared)
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.max_bytes:
+                raise self._error(received, "or more")
+            return message
+
+        await self.app(scope, counted, send)
+
+    def _error(self, size: int, *more: str) -> BodyTooLargeError:
+        return BodyTooLargeError(" ".join([f"body: expected at most {self.max_bytes} bytes, got {size}", *more]))
+
+
+def _declared_length(scope: Scope) -> int:
+    value = dict(scope["headers"]).get(b"content-length", b"0")
+    return int(value) if value.isdigit() else 0
+
+
+async def read_body(request: Request) -> bytes:
+    """The body of a JSON request, not parsed yet; raises ``MediaTypeError`` where it is declared as something else."""
+    declared = request.headers.get("content-type", "")
+    header = Header()
+    header["content-type"] = declared
+    charset = header.get_param("charset", "utf-8")
+    if not declared or header.get_content_type() != "application/json" or str(charset).lower() not in ("utf-8", "utf8"):
+        raise MediaTypeError(f"content-type: expected application/json in UTF-8, got {declared[:100]!a}")
+    return await request.body()
+
+
+def parse_json(body: bytes) -> Any:
+    """The value in ``body``; raises ``MalformedBodyError`` where it is not UTF-8, or not JSON (RFC 8259)."""
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise MalformedBodyError(f"body: expected UTF-8, got byte 0x{body[error.start]:02x} at {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise MalformedBodyError(f"body: expected JSON: {error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise MalformedBodyError("body: expected JSON, got it nested too deeply") from None
+    except ValueError as error:  # a number with thousands of digits
+        raise MalformedBodyError(f"body: expected JSON: {error}") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise MalformedBodyError(f"body: expected JSON, which has no {name}")

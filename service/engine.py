@@ -1,0 +1,172 @@
+"""Runs the model: packed sentences and pairs in, scores out.
+
+Letters: B sentences, N packed tokens, P pairs, m similarity width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.bundle import Bundle
+from service.cpu import usable_cpus
+from service.errors import BundleError, InferenceError
+from service.pairs import SentencePairs
+from service.session import ORT_ERRORS, open_session
+from service.tokenizer import PackedTokens, Tokenizer
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+NO_ROWS: Ints = np.empty(0, np.int64)
+NO_PAIRS: Ints = np.empty((0, 2), np.int64)
+PROBE = [("A man is playing a guitar.", "Somebody makes music.")]
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How to run."""
+
+    threads: int = 0  # 0 takes what affinity mask and cgroup quota grant
+    require_fused_op: bool = False  # refuse to run on the portable encoder
+    run_tokens: int = (
+        16_384  # of one run; a longer sentence runs alone. Bounds memory: the encoder's rows are small beside it
+    )
+    run_pairs: int = 256  # of one run; each takes 3 D + hidden floats in the entailment head
+
+
+class Engine:
+    """One session on one bundle. All methods may be called from many threads at once.
+
+    Raises ``BundleError`` or ``KernelError`` when it cannot start.
+    """
+
+    def __init__(self, bundle: Bundle, options: EngineOptions = EngineOptions()) -> None:
+        self.bundle = bundle
+        self.options = options
+        self.threads = options.threads or usable_cpus()
+        self.tokenizer = _tokenizer(bundle, self.threads)
+        session = open_session(bundle, self.threads, options.require_fused_op)
+        self.kernel = session.kernel
+        self.provider = session.provider
+        self._session = session.run
+        try:
+            self.check()
+        except InferenceError as error:
+            raise BundleError(f"{bundle.model_path}: the model does not work: {error}") from error
+
+    @property
+    def degraded(self) -> list[str]:
+        """What is worse than it should be, in words."""
+        return [reason for reason in (self.kernel.degraded,) if reason is not None]
+
+    def similarity(self, pairs: Sequence[tuple[str, str]]) -> Floats:
+        """Cosines [P] of ``pairs`` of texts."""
+        sentences = SentencePairs.of(pairs)
+        return self.score_similarity(self.tokenizer.encode(sentences.texts), sentences.index)
+
+    def entailment(self, pairs: Sequence[tuple[str, str]]) -> Floats:
+        """Probabilities [P, 3] of ``pairs`` (premise, hypothesis), columns as in the manifest's ``labels``."""
+        sentences = SentencePairs.of(pairs)
+        return self.score_entailment(self.tokenizer.encode(sentences.texts), sentences.index)
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """Unit-length similarity vectors [B, m] of ``texts``."""
+        packed = self.tokenizer.encode(texts)
+        rows = np.arange(len(packed)).repeat(2).reshape(-1, 2)
+        width = self.bundle.manifest.dims.similarity_dim
+        return self._in_runs(packed, rows, np.empty((0, width), np.float32), self._embed_run)
+
+    def score_similarity(self, packed: PackedTokens, pairs: Ints) -> Floats:
+        """Cosines [P] of ``pairs`` [P, 2], rows of ``packed``."""
+        return self._in_runs(packed, pairs, np.empty(0, np.float32), self._similarity_run)
+
+    def score_entailment(self, packed: PackedTokens, pairs: Ints) -> Floats:
+        """Probabilities [P, 3] of ``pairs`` [P, 2], rows of ``packed``, premise first."""
+        empty = np.empty((0, len(self.bundle.manifest.labels)), np.float32)
+        return self._in_runs(packed, pairs, empty, self._entailment_run)
+
+    def check(self) -> None:
+        """Run both tasks on a fixed pair; raises ``InferenceError`` unless the scores are what scores must be."""
+        similarity, entailment = self.similarity(PROBE), self.entailment(PROBE)
+        if not (abs(similarity) <= 1 + 1e-5).all():
+            raise InferenceError(f"expected a cosine from -1 to 1, got {similarity.tolist()}")
+        if not ((entailment >= 0).all() and abs(entailment.sum(axis=1) - 1).max() < 1e-5):
+            raise InferenceError(f"expected probabilities that sum to 1, got {entailment.tolist()}")
+
+    def _in_runs(
+        self, packed: PackedTokens, pairs: Ints, empty: Floats, run: Callable[[PackedTokens, Ints], Floats]
+    ) -> Floats:
+        """Results of ``run`` on slices of ``pairs`` within the budget, joined; ``empty`` is the result for no pair."""
+        max_tokens, max_pairs = self.options.run_tokens, self.options.run_pairs
+        if 0 < len(pairs) <= max_pairs and len(packed.token_ids) <= max_tokens:
+            return run(packed, pairs)
+        results = [empty]
+        for rows in cut(packed.lengths, pairs, max_tokens, max_pairs):
+            used, local = np.unique(pairs[rows], return_inverse=True)
+            results.append(run(packed.take(used), local.reshape(-1, 2)))
+        return np.concatenate(results)
+
+    def _similarity_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
+        return self._run(packed, embed_index=np.arange(len(packed)), similarity_pairs=pairs)[1]
+
+    def _entailment_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
+        return self._run(packed, entailment_pairs=pairs)[2]
+
+    def _embed_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
+        return self._run(packed, embed_index=pairs[:, 0])[0]
+
+    def _run(
+        self,
+        packed: PackedTokens,
+        embed_index: Ints = NO_ROWS,
+        similarity_pairs: Ints = NO_PAIRS,
+        entailment_pairs: Ints = NO_PAIRS,
+    ) -> tuple[Floats, Floats, Floats]:
+        """Embeddings [E, m], cosines [P] and probabilities [Q, 3]; raises ``InferenceError`` unless all are finite."""
+        inputs = {
+            "token_ids": packed.token_ids,
+            "cu_seqlens": packed.cu_seqlens,
+            "embed_index": embed_index,
+            "similarity_pairs": similarity_pairs,
+            "entailment_pairs": entailment_pairs,
+        }
+        try:
+            embeddings, similarity, entailment = self._session.run(["embeddings", "similarity", "entailment"], inputs)
+        except ORT_ERRORS as error:
+            raise InferenceError(f"ONNX Runtime: {error}") from error
+        for name, values in (("similarity", similarity), ("entailment", entailment)):
+            if not np.isfinite(values).all():
+                raise InferenceError(f"expected finite scores, got {values[~np.isfinite(values)][0]} in {name}")
+        return embeddings, similarity, entailment
+
+
+def cut(lengths: Ints, pairs: Ints, max_tokens: int, max_pairs: int) -> Iterator[slice]:
+    """Slices of consecutive ``pairs`` [P, 2], each of at most ``max_pairs`` pairs and ``max_tokens`` tokens.
+
+    ``lengths`` [B] are the sentences' tokens; a sentence counts once in a slice. A pair
+    beyond ``max_tokens`` on its own has a slice to itself.
+    """
+    start, tokens, seen = 0, 0, set[int]()
+    for row, pair in enumerate(pairs.tolist()):
+        new = sum(int(lengths[sentence]) for sentence in {*pair} - seen)
+        if row > start and (tokens + new > max_tokens or row - start == max_pairs):
+            yield slice(start, row)
+            start, tokens, seen = row, 0, set()
+            new = sum(int(lengths[sentence]) for sentence in {*pair})
+        tokens += new
+        seen.update(pair)
+    if len(pairs) > start:
+        yield slice(start, len(pairs))
+
+
+def _tokenizer(bundle: Bundle, threads: int) -> Tokenizer:
+    """The bundle's tokenizer, whose ids must all have a row in the model's tables."""
+    tokenizer = Tokenizer(bundle.tokenizer_path, bundle.manifest.max_tokens, threads)
+    rows = bundle.manifest.dims.vocab_size
+    if tokenizer.vocab_size > rows:
+        raise BundleError(f"{bundle.tokenizer_path}: expected token ids below {rows}, found {tokenizer.vocab_size - 1}")
+    return tokenizer

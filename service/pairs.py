@@ -1,0 +1,104 @@
+"""Pairs of texts as distinct sentences and an index, so that each sentence is read and encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import (
+    EmptyListError,
+    EmptyTextError,
+    InvalidTextError,
+    LengthMismatchError,
+    TextTooLongError,
+    TooManyPairsError,
+)
+from service.tokenizer import PackedTokens
+
+Texts = str | Sequence[str]
+
+
+@dataclass(frozen=True)
+class SentencePairs:
+    """``texts`` are B distinct sentences, ``index`` int64 [P, 2] holds the rows of each pair."""
+
+    texts: list[str]
+    index: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, str]]) -> SentencePairs:
+        """``pairs`` [P] with every repeated sentence kept once, in the order of appearance."""
+        rows: dict[str, int] = {}
+        flat = [rows.setdefault(text, len(rows)) for pair in pairs for text in pair]
+        return cls(list(rows), np.array(flat, np.int64).reshape(-1, 2))
+
+
+@dataclass(frozen=True)
+class PairLimits:
+    """What one request may hold."""
+
+    max_pairs: int
+    max_text_chars: int
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The two sides of a request, under their field names; a string is paired with every entry of the other side."""
+
+    left: Texts
+    right: Texts
+    names: tuple[str, str]
+
+    def pairs(self, limits: PairLimits) -> SentencePairs:
+        """The pairs, checked against ``limits``; raises ``InvalidInputError`` naming the position at fault."""
+        size = self._check_size(limits.max_pairs)
+        self._check_texts(limits.max_text_chars)
+        left, right = ([side] * size if isinstance(side, str) else side for side in (self.left, self.right))
+        return SentencePairs.of(zip(left, right, strict=True))
+
+    def check_tokens(self, pairs: SentencePairs, packed: PackedTokens) -> None:
+        """Raise ``EmptyTextError`` at the first text of which the tokenizer left nothing."""
+        if packed.lengths.all():
+            return
+        empty = {pairs.texts[row] for row in np.flatnonzero(packed.lengths == 0)}
+        where = next(param for param, text in self._positions() if text in empty)
+        raise EmptyTextError(f"{where}: expected text with at least one token, got none", where)
+
+    def _check_size(self, max_pairs: int) -> int:
+        """Number of pairs P."""
+        sizes = {name: len(side) for name, side in self._named() if not isinstance(side, str)}
+        for name, size in sizes.items():
+            if size == 0:
+                raise EmptyListError(f"{name}: expected at least one sentence, got an empty list", name)
+            if size > max_pairs:
+                raise TooManyPairsError(f"{name}: expected at most {max_pairs} sentences, got {size}", name)
+        if len(set(sizes.values())) > 1:
+            raise LengthMismatchError(
+                "expected two lists of one length, or a string on one side, got "
+                + " and ".join(f"{size} in {name}" for name, size in sizes.items())
+            )
+        return next(iter(sizes.values()), 1)
+
+    def _check_texts(self, max_chars: int) -> None:
+        for where, text in self._positions():
+            if len(text) > max_chars:
+                raise TextTooLongError(f"{where}: expected at most {max_chars} characters, got {len(text)}", where)
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:  # JSON can spell half a surrogate pair
+                found = f"U+{ord(text[error.start]):04X} at character {error.start}"
+                raise InvalidTextError(f"{where}: expected Unicode text, got a lone surrogate {found}", where) from None
+
+    def _named(self) -> Iterator[tuple[str, Texts]]:
+        yield from zip(self.names, (self.left, self.right), strict=True)
+
+    def _positions(self) -> Iterator[tuple[str, str]]:
+        """(position such as ``sentence2[3]``, text) of every text."""
+        for name, side in self._named():
+            if isinstance(side, str):
+                yield name, side
+            else:
+                yield from ((f"{name}[{row}]", text) for row, text in enumerate(side))

@@ -1,0 +1,149 @@
+"""An ONNX Runtime session on a bundle's model, with the fused kernel where the install has it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from service import native
+from service.bundle import Bundle, Manifest
+from service.errors import BundleError, KernelError
+
+logger = logging.getLogger(__name__)
+
+# The runtime's exceptions have no common base below Exception.
+ORT_ERRORS: tuple[type[Exception], ...] = (
+    RuntimeError,
+    ort_errors.EPFail,
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoModel,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+
+LIBRARY_ERRORS: tuple[type[Exception], ...] = (OSError, AttributeError, *ORT_ERRORS)
+
+PORTABLE = "portable"
+ERRORS_ONLY = 3  # severity of the runtime's log
+
+
+class Tensor(NamedTuple):
+    """Element type and shape of a model input or output; ``None`` is a free dimension."""
+
+    type: str
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What runs the encoder: ``fused (ISA)`` or ``portable``, and the reason why it is not the fused one."""
+
+    name: str
+    degraded: str | None = None
+
+
+@dataclass(frozen=True)
+class OpenSession:
+    """A session, and the kernel in it."""
+
+    run: ort.InferenceSession
+    kernel: Kernel
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that the session really uses first."""
+        return str(self.run.get_providers()[0])
+
+
+def open_session(bundle: Bundle, threads: int, require_fused_op: bool) -> OpenSession:
+    """A session on ``bundle`` with ``threads`` threads.
+
+    Raises ``BundleError`` where the model cannot be loaded or is not the expected one, ``KernelError`` where
+    ``require_fused_op`` and the fused kernel cannot be had.
+    """
+    options, kernel = _with_kernel(threads)
+    if kernel.degraded is not None:
+        if require_fused_op:
+            raise KernelError(f"the fused kernel is required, but {kernel.degraded}")
+        logger.warning("the portable encoder serves, many times slower than the fused kernel: %s", kernel.degraded)
+    try:
+        session = ort.InferenceSession(str(bundle.model_path), options, providers=["CPUExecutionProvider"])
+    except ORT_ERRORS as error:
+        raise BundleError(f"{bundle.model_path}: ONNX Runtime cannot load it: {error}") from error
+    check_signature(session, bundle)
+    return OpenSession(session, kernel)
+
+
+def session_options(threads: int) -> ort.SessionOptions:
+    """Options without anything that spins, grows with the variety of shapes, or talks."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.enable_mem_pattern = False  # it keeps one memory plan for every combination of shapes ever seen
+    options.log_severity_level = ERRORS_ONLY
+    return options
+
+
+def _with_kernel(threads: int) -> tuple[ort.SessionOptions, Kernel]:
+    options = session_options(threads)
+    library = native.library_path()
+    if library is None:
+        return options, Kernel(PORTABLE, f"no {native.LIBRARY} is installed")
+    try:
+        options.register_custom_ops_library(str(library))
+        return options, Kernel(f"fused ({native.kernel_isa(library)})")
+    except LIBRARY_ERRORS as error:
+        # Fresh options: a failed registration may leave something behind in the first.
+        return session_options(threads), Kernel(PORTABLE, f"{library} cannot be used: {error}")
+
+
+def check_signature(session: ort.InferenceSession, bundle: Bundle) -> None:
+    """Raise ``BundleError`` unless the model takes and gives exactly what the engine expects."""
+    for role, found, expected in (
+        ("inputs", _tensors(session.get_inputs()), INPUTS),
+        ("outputs", _tensors(session.get_outputs()), outputs(bundle.manifest)),
+    ):
+        if found.keys() != expected.keys():
+            raise BundleError(f"{bundle.model_path}: expected {role} {sorted(expected)}, found {sorted(found)}")
+        for name, tensor in expected.items():
+            if found[name] != tensor:
+                raise BundleError(f"{bundle.model_path}: {name}: expected {_show(tensor)}, found {_show(found[name])}")
+
+
+INPUTS = {
+    "token_ids": Tensor("tensor(int64)", (None,)),
+    "cu_seqlens": Tensor("tensor(int64)", (None,)),
+    "embed_index": Tensor("tensor(int64)", (None,)),
+    "similarity_pairs": Tensor("tensor(int64)", (None, 2)),
+    "entailment_pairs": Tensor("tensor(int64)", (None, 2)),
+}
+
+
+def outputs(manifest: Manifest) -> dict[str, Tensor]:
+    """The outputs of a model that fits ``manifest``."""
+    return {
+        "embeddings": Tensor("tensor(float)", (None, manifest.dims.similarity_dim)),
+        "similarity": Tensor("tensor(float)", (None,)),
+        "entailment": Tensor("tensor(float)", (None, len(manifest.labels))),
+    }
+
+
+def _tensors(arguments: Iterable[ort.NodeArg]) -> dict[str, Tensor]:
+    return {
+        argument.name: Tensor(argument.type, tuple(size if isinstance(size, int) else None for size in argument.shape))
+        for argument in arguments
+    }
+
+
+def _show(tensor: Tensor) -> str:
+    return f"{tensor.type}[{', '.join('?' if size is None else str(size) for size in tensor.shape)}]"

@@ -1,0 +1,229 @@
+"""A small bundle with random weights: the real graph's inputs, outputs and shapes, without torch and without training.
+
+Letters: B sentences, N packed tokens, E projected sentences, P and Q pairs, V vocabulary, d matrix side, e vector size,
+D embedding size, m similarity width, h hidden units.
+"""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.parser
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+from export.ops.function_body import TableDtype, hybrid_encode_function
+from export.ops.reference import hybrid_encode
+from service.bundle import (
+    MODEL,
+    TOKENIZER,
+    WEIGHTS,
+    Bundle,
+    Dims,
+    Manifest,
+    Training,
+    file_entry,
+    load_bundle,
+    write_manifest,
+)
+
+Array = NDArray[np.float64]
+
+LABELS = ["entailment", "neutral", "contradiction"]
+WORDS = [
+    "a",
+    "the",
+    "man",
+    "woman",
+    "is",
+    "not",
+    "playing",
+    "guitar",
+    "music",
+    "it",
+    "rains",
+    "somebody",
+    "makes",
+    "dog",
+]
+D_SIDE, VECTOR, SIMILARITY = 20, 400, 384
+EMBEDDING = VECTOR + 2 * D_SIDE**2
+
+GRAPH = """
+<ir_version: 9, opset_import: ["" : 18, "ai.cmow" : 1]>
+tiny (int64[N] token_ids, int64[boundaries] cu_seqlens, int64[E] embed_index, int64[P, 2] similarity_pairs,
+      int64[Q, 2] entailment_pairs) => (float[E, m] embeddings, float[P] similarity, float[Q, 3] entailment)
+{{
+  first = Constant <value = int64 {{0}}> ()
+  second = Constant <value = int64 {{1}}> ()
+  columns = Constant <value = int64[1] {{1}}> ()
+  low = Constant <value = float {{-1.0}}> ()
+  high = Constant <value = float {{1.0}}> ()
+
+  encoded = ai.cmow.HybridEncode ({tables})
+
+  selected = Gather (encoded, embed_index)
+  projected = Gemm (selected, projection, projection_bias)
+  norm = ReduceL2 <keepdims = 1> (projected, columns)
+  embeddings = Div (projected, norm)
+
+  left_rows = Gather <axis = 1> (similarity_pairs, first)
+  right_rows = Gather <axis = 1> (similarity_pairs, second)
+  left = Gather (embeddings, left_rows)
+  right = Gather (embeddings, right_rows)
+  products = Mul (left, right)
+  cosine = ReduceSum <keepdims = 0> (products, columns)
+  similarity = Clip (cosine, low, high)
+
+  premise_rows = Gather <axis = 1> (entailment_pairs, first)
+  hypothesis_rows = Gather <axis = 1> (entailment_pairs, second)
+  premise = Gather (encoded, premise_rows)
+  hypothesis = Gather (encoded, hypothesis_rows)
+  change = Sub (premise, hypothesis)
+  distance = Abs (change)
+  features = Concat <axis = 1> (premise, hypothesis, distance)
+  hidden_sum = Gemm (features, hidden, hidden_bias)
+  active = Relu (hidden_sum)
+  logits = Gemm (active, output, output_bias)
+  entailment = Softmax <axis = 1> (logits)
+}}
+"""
+TABLES = ("token_ids", "cu_seqlens", "vectors", "forward_deltas", "backward_deltas")
+
+
+@dataclass(frozen=True)
+class TinyBundle:
+    """The bundle, and the weights in it for tests that compute in their own way."""
+
+    path: Path
+    weights: dict[str, NDArray[Any]]
+
+    def load(self) -> Bundle:
+        return load_bundle(self.path)
+
+    def encode(self, token_ids: list[int]) -> Array:
+        """Embedding [D] in float64 of one sentence."""
+        tables = {name: self.weights[name] for name in (*TABLES[2:], "scales") if name in self.weights}
+        return hybrid_encode(np.array(token_ids, np.int64), np.array([0, len(token_ids)]), **tables)[0]
+
+    def embedding(self, token_ids: list[int]) -> Array:
+        """Unit-length similarity vector [m] in float64."""
+        projected: Array = self.encode(token_ids) @ self.weights["projection"] + self.weights["projection_bias"]
+        projected /= np.linalg.norm(projected)
+        return projected
+
+    def entailment(self, premise: list[int], hypothesis: list[int]) -> Array:
+        """Probabilities [3] in float64."""
+        u, v = self.encode(premise), self.encode(hypothesis)
+        hidden = np.concatenate([u, v, abs(u - v)]) @ self.weights["hidden"] + self.weights["hidden_bias"]
+        logits = np.maximum(hidden, 0) @ self.weights["output"] + self.weights["output_bias"]
+        exponentials: Array = np.exp(logits - logits.max())
+        exponentials /= exponentials.sum()
+        return exponentials
+
+
+def make_tiny_bundle(
+    path: Path, table_dtype: TableDtype = "float32", hidden_dim: int = 64, max_tokens: int = 256
+) -> TinyBundle:
+    """Write a bundle into the new folder ``path``."""
+    path.mkdir()
+    tokenizer = make_tokenizer()
+    tokenizer.save(str(path / TOKENIZER))
+    vocab_size = tokenizer.get_vocab_size()
+    weights = make_weights(vocab_size, table_dtype, hidden_dim)
+    onnx.save_model(
+        make_model(weights, table_dtype),
+        path / MODEL,
+        save_as_external_data=True,
+        location=WEIGHTS,
+        size_threshold=0,
+    )
+    write_manifest(path, make_manifest(path, vocab_size, table_dtype, hidden_dim, max_tokens))
+    return TinyBundle(path, weights)
+
+
+def make_tokenizer() -> Tokenizer:
+    """WordPiece with all letters and digits, so that any ASCII word has tokens; what it does not know becomes [UNK]."""
+    characters = string.ascii_lowercase + string.digits
+    pieces = ["[PAD]", "[UNK]", *string.punctuation, *characters, *(f"##{c}" for c in characters), *WORDS]
+    vocabulary = {piece: row for row, piece in enumerate(dict.fromkeys(pieces))}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    # As in the wild: a stored file may carry both, and the service must not obey.
+    tokenizer.enable_padding(length=16)
+    tokenizer.enable_truncation(max_length=8)
+    return tokenizer
+
+
+def make_weights(vocab_size: int, table_dtype: TableDtype, hidden_dim: int) -> dict[str, NDArray[Any]]:
+    """Tables in ``table_dtype``, heads in float32; large enough that every pair has a score of its own."""
+    random = np.random.default_rng(7)
+
+    def normal(scale: float, *shape: int) -> NDArray[np.float32]:
+        return (random.standard_normal(shape) * scale).astype(np.float32)
+
+    tables = {
+        "vectors": normal(1, vocab_size, VECTOR),
+        "forward_deltas": normal(0.1, vocab_size, D_SIDE, D_SIDE),
+        "backward_deltas": normal(0.1, vocab_size, D_SIDE, D_SIDE),
+    }
+    return {
+        **compress(tables, table_dtype),
+        "projection": normal(EMBEDDING**-0.5, EMBEDDING, SIMILARITY),
+        "projection_bias": normal(0.1, SIMILARITY),
+        "hidden": normal(EMBEDDING**-0.5, 3 * EMBEDDING, hidden_dim),
+        "hidden_bias": normal(0.1, hidden_dim),
+        "output": normal(hidden_dim**-0.5, hidden_dim, len(LABELS)),
+        "output_bias": normal(0.1, len(LABELS)),
+    }
+
+
+def compress(tables: dict[str, NDArray[np.float32]], table_dtype: TableDtype) -> dict[str, NDArray[Any]]:
+    """``tables`` in ``table_dtype``, for int8 with the ``scales`` [V, 3] that restore them."""
+    if table_dtype != "int8":
+        return {name: table.astype(table_dtype) for name, table in tables.items()}
+    scales = np.stack([abs(table).reshape(len(table), -1).max(axis=1) / 127 for table in tables.values()], axis=1)
+    rounded = {
+        name: np.rint(table / column.reshape(-1, *[1] * (table.ndim - 1))).astype(np.int8)
+        for (name, table), column in zip(tables.items(), scales.T, strict=True)
+    }
+    return {**rounded, "scales": scales.astype(np.float32)}
+
+
+def make_model(weights: dict[str, NDArray[Any]], table_dtype: TableDtype) -> onnx.ModelProto:
+    """The graph with its weights and the op's portable body."""
+    tables = [*TABLES, "scales"] if table_dtype == "int8" else list(TABLES)
+    model = onnx.parser.parse_model(GRAPH.format(tables=", ".join(tables)))
+    model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in weights.items())
+    model.functions.append(hybrid_encode_function(table_dtype))
+    return model
+
+
+def make_manifest(path: Path, vocab_size: int, table_dtype: TableDtype, hidden_dim: int, max_tokens: int) -> Manifest:
+    """The manifest for the files in ``path``."""
+    return Manifest(
+        name="tiny",
+        created=datetime(2025, 1, 2, tzinfo=UTC),
+        dims=Dims(
+            vocab_size=vocab_size,
+            matrix_dim=D_SIDE,
+            vector_dim=VECTOR,
+            embedding_dim=EMBEDDING,
+            similarity_dim=SIMILARITY,
+            hidden_dim=hidden_dim,
+        ),
+        table_dtype=table_dtype,
+        labels=LABELS,
+        max_tokens=max_tokens,
+        paraphrase_threshold=0.5,
+        files={name: file_entry(path / name) for name in (MODEL, WEIGHTS, TOKENIZER)},
+        training=Training(recipe=[], metrics={}, sources=[]),
+    )

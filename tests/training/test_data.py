@@ -1,0 +1,69 @@
+"""Data files: the documented format is read, everything else is named with its file and line."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from training.data import DataError, Pair, plain_sentences, read_pairs, split_files, task_sentences
+
+
+def write(path: Path, *rows: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        file.writelines((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
+    return path
+
+
+def pair(label: str = "neutral") -> dict[str, str]:
+    return {"sentence1": "a", "sentence2": "b", "label": label}
+
+
+def test_labels_and_scores_are_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.jsonl.gz", pair(), {"sentence1": "c", "sentence2": "d", "score": 3})
+    assert read_pairs(path) == [Pair("a", "b", label="neutral"), Pair("c", "d", score=3.0)]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("{", r"x.jsonl.gz:2: expected a JSON object, found '{'"),
+        ("[1]", r":2: expected a JSON object, found list"),
+        ({"sentence1": "a", "label": "neutral"}, r":2: expected 'sentence2' to be a str, found None"),
+        ({"sentence1": "a", "sentence2": 7, "label": "neutral"}, r":2: expected 'sentence2' to be a str, found 7"),
+        ({"sentence1": "a", "sentence2": "b", "score": "high"}, r":2: expected 'score' to be a float, found 'high'"),
+        (pair("maybe"), r":2: expected a label of .*'neutral'.*, found 'maybe'"),
+    ],
+)
+def test_a_bad_row_is_named(tmp_path: Path, row: object, message: str) -> None:
+    path = write(tmp_path / "x.jsonl.gz", pair(), row)
+    with pytest.raises(DataError, match=message):
+        read_pairs(path, ("neutral",))
+
+
+def test_missing_empty_damaged_and_non_utf8_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="expected a gzip-compressed file, found none"):
+        read_pairs(tmp_path / "absent.jsonl.gz")
+    with pytest.raises(DataError, match="at least one row"):
+        read_pairs(write(tmp_path / "empty.jsonl.gz"))
+    whole = write(tmp_path / "cut.jsonl.gz", *[pair(str(number)) for number in range(1000)])
+    whole.write_bytes(whole.read_bytes()[:-100])
+    with pytest.raises(DataError, match="not readable as gzip-compressed UTF-8"):
+        read_pairs(whole)
+    (tmp_path / "latin.jsonl.gz").write_bytes(gzip.compress('{"sentence1": "é"}'.encode("latin-1")))
+    with pytest.raises(DataError, match="not readable as gzip-compressed UTF-8"):
+        read_pairs(tmp_path / "latin.jsonl.gz")
+
+
+def test_sentences_come_from_training_splits_and_text_only(tmp_path: Path) -> None:
+    write(tmp_path / "nli/x/train.jsonl.gz", pair())
+    write(tmp_path / "nli/x/dev.jsonl.gz", {"sentence1": "held", "sentence2": "out", "label": "neutral"})
+    write(tmp_path / "single/y/train-subset.jsonl.gz", {"sentence1": "alone", "label": "positive"})
+    write(tmp_path / "text/captions.tsv.gz", "one\ttwo")
+    write(tmp_path / "text/running.txt.gz", "three")
+    assert list(task_sentences(tmp_path)) == ["a", "b", "alone", "one", "two"]
+    assert list(plain_sentences(tmp_path)) == ["three"]
+    assert [path.name for path in split_files(tmp_path, "dev", ("nli",))] == ["dev.jsonl.gz"]
+    with pytest.raises(DataError, match="expected a data folder"):
+        split_files(tmp_path / "absent", "dev", ("nli",))

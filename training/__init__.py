@@ -1,0 +1,1 @@
+"""Training of the student: data, teacher, encoder ops, optimiser and one entry point per stage."""

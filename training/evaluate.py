@@ -1,0 +1,118 @@
+"""Scores of a served bundle, through the service's own engine, on every labelled split below a folder.
+
+    python -m training.evaluate --bundle service/bundle --data DIR --json OUT
+
+One record a ``*.jsonl.gz`` file: Spearman and Pearson of the cosine where rows have a ``score``; accuracy and macro F1
+for NLI labels (two-way data by entailment against the rest); accuracy, F1 and average precision for paraphrase, by the
+cosine and the threshold in the bundle's manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import pearsonr, spearmanr
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score
+from tqdm import tqdm
+
+from service.bundle import load_bundle
+from service.engine import Engine, EngineOptions
+from training.data import NLI_LABELS, NOT_ENTAILMENT, PARAPHRASE_LABELS, DataError, Pair, read_pairs
+from training.options import parse_options
+
+Scores = dict[str, float]
+FloatArray = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """What to score."""
+
+    data: Path = field(metadata={"help": "folder searched for *.jsonl.gz"})
+    bundle: Path = field(default=Path("service/bundle"), metadata={"help": "bundle folder"})
+    json: Path | None = field(default=None, metadata={"help": "write the records here"})
+    threads: int = field(default=0, metadata={"help": "threads; 0 takes what the machine grants"})
+
+
+def correlations(predicted: FloatArray, gold: FloatArray) -> Scores:
+    """Spearman and Pearson correlation of two float arrays [P]."""
+    measures = {"spearman": spearmanr, "pearson": pearsonr}
+    return {name: float(measure(predicted, gold).statistic) for name, measure in measures.items()}
+
+
+def nli_scores(probabilities: FloatArray, gold: list[str]) -> Scores:
+    """Accuracy and macro F1 of probabilities [P, 3] in the order of ``NLI_LABELS``; two-way where ``gold`` is."""
+    labels = list(NLI_LABELS)
+    predicted = np.array(labels)[probabilities.argmax(axis=1)]
+    if NOT_ENTAILMENT in gold:
+        labels = [NLI_LABELS[0], NOT_ENTAILMENT]
+        predicted = np.where(probabilities[:, 0] > 0.5, *labels)
+        gold = [label if label == labels[0] else NOT_ENTAILMENT for label in gold]
+    macro = f1_score(gold, predicted, labels=labels, average="macro", zero_division=0)
+    return {"accuracy": float(accuracy_score(gold, predicted)), "macro_f1": float(macro)}
+
+
+def paraphrase_scores(cosine: FloatArray, gold: list[str], threshold: float) -> Scores:
+    """Accuracy and F1 at ``threshold``, and average precision, of cosines [P]."""
+    positive = np.array([label == PARAPHRASE_LABELS[1] for label in gold])
+    predicted = cosine >= threshold
+    return {
+        "accuracy": float(accuracy_score(positive, predicted)),
+        "f1": float(f1_score(positive, predicted, zero_division=0)),
+        "average_precision": float(average_precision_score(positive, cosine)),
+    }
+
+
+def score_pairs(engine: Engine, pairs: list[Pair]) -> tuple[str, Scores]:
+    """(task, scores) of one split; what its rows carry decides the task."""
+    texts = [(pair.sentence1, pair.sentence2) for pair in pairs]
+    if pairs[0].score is not None:
+        return "similarity", correlations(engine.similarity(texts), np.array([pair.score for pair in pairs]))
+    gold = [str(pair.label) for pair in pairs]
+    if set(gold) <= set(PARAPHRASE_LABELS):
+        return "paraphrase", paraphrase_scores(
+            engine.similarity(texts), gold, engine.bundle.manifest.paraphrase_threshold
+        )
+    if unknown := set(gold) - {*NLI_LABELS, NOT_ENTAILMENT}:
+        raise DataError(f"expected labels of {NLI_LABELS}, {NOT_ENTAILMENT!r} or {PARAPHRASE_LABELS}, found {unknown}")
+    return "nli", nli_scores(engine.entailment(texts), gold)
+
+
+def evaluate(engine: Engine, data: Path, say: Callable[[str], None] = tqdm.write) -> list[dict[str, object]]:
+    """A record for every file of sentence pairs below ``data``; single-sentence files are passed over, and named."""
+    paths = sorted(data.rglob("*.jsonl.gz"))
+    if not paths:
+        raise DataError(f"{data}: expected *.jsonl.gz files below this folder, found none")
+    records: list[dict[str, object]] = []
+    for path in tqdm(paths, unit=" files"):
+        name = path.relative_to(data).as_posix()
+        if path.relative_to(data).parts[0] == "single":
+            say(f"{name}: single sentences, passed over")
+            continue
+        pairs = read_pairs(path)
+        task, scores = score_pairs(engine, pairs)
+        records.append({"file": name, "task": task, "rows": len(pairs), **scores})
+        say(f"{name} ({len(pairs)} rows): " + ", ".join(f"{metric} {value:.4f}" for metric, value in scores.items()))
+    return records
+
+
+def main(config: EvaluateConfig) -> None:
+    """Score, print and write."""
+    engine = Engine(load_bundle(config.bundle), EngineOptions(threads=config.threads))
+    try:
+        records = evaluate(engine, config.data)
+    except DataError as error:
+        sys.exit(f"error: {error}")
+    if config.json is not None:
+        config.json.write_text(json.dumps(records, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main(parse_options(EvaluateConfig))

