@@ -58,7 +58,7 @@ class ExportConfig:
     out: Path = field(default=Path("service/bundle"), metadata={"help": "bundle folder"})
     name: str = field(default="cmow-hybrid-400", metadata={"help": "the model's name in replies"})
     table_dtype: TableDtype = field(default="int8", metadata={"help": "float32, float16 or int8"})
-    max_tokens: int = field(default=8192, metadata={"help": "longest sentence the service takes uncut"})
+    max_tokens: int = field(default=100_000, metadata={"help": "longest text that the service takes uncut"})
     data: Path | None = field(default=None, metadata={"help": "data folder whose dev splits to score"})
 
 
@@ -135,6 +135,7 @@ def save_model(model: onnx.ModelProto, folder: Path) -> None:
         all_tensors_to_one_file=True,
         size_threshold=1024,
     )
+    (folder / WEIGHTS).chmod((folder / MODEL).stat().st_mode)  # onnx writes it for its owner alone
 
 
 def dims_of(config: StudentConfig) -> Dims:

@@ -19,11 +19,12 @@ import onnx
 import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 from torch import Tensor
 
 from export.ops import reference
-from export.ops.function_body import DOMAIN, OP_TYPE, hybrid_encode_function
+from export.ops.function_body import hybrid_encode_function
+from export.ops.op_model import op_model
 from export.scoring import ScoringModel, expand, hybrid_encode_tables
 from export.to_onnx import INPUTS, OUTPUTS
 from service import native
@@ -76,21 +77,9 @@ def rebuild(bundle: Bundle, weights: dict[str, Tensor]) -> ScoringModel:
     """The traced module with the weights that were read back from the bundle."""
     dims = bundle.manifest.dims.model_dump(exclude={"embedding_dim"})
     model = ScoringModel(Student(StudentConfig(**dims)), bundle.manifest.table_dtype)
-    model.load_state_dict({name: weights[name] for name in model.state_dict()})
+    # The graph lacks what inference does not use, a counter; if it lacked anything else, the scores would differ.
+    model.load_state_dict({name: weights.get(name, value) for name, value in model.state_dict().items()})
     return model.eval()
-
-
-def encoder_model(tables: Arrays, dtype: TableDtype) -> bytes:
-    """A model of the op alone over ``tables``, with its portable body."""
-    kinds = {"token_ids": ["N"], "cu_seqlens": ["boundaries"]}
-    inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name, shape in kinds.items()]
-    outputs = [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["B", "D"])]
-    node = helper.make_node(OP_TYPE, [*kinds, *tables], ["embedding"], domain=DOMAIN)
-    weights = [numpy_helper.from_array(table, name) for name, table in tables.items()]
-    graph = helper.make_graph([node], "encoder", inputs, outputs, weights)
-    opsets = [helper.make_opsetid("", 18), helper.make_opsetid(DOMAIN, 1)]
-    functions = [hybrid_encode_function(dtype)]
-    return helper.make_model(graph, opset_imports=opsets, functions=functions, ir_version=10).SerializeToString()
 
 
 def open_session(model: bytes | str, fused: bool) -> ort.InferenceSession:
@@ -112,7 +101,7 @@ def run_everywhere(tables: Arrays, dtype: TableDtype, inputs: Arrays) -> Arrays:
     token_ids, cu_seqlens, *stored = (torch.from_numpy(array) for array in (*packed.values(), *tables.values()))
     scales = stored.pop() if dtype == "int8" else None
     rows, local_ids = token_ids.unique(return_inverse=True)
-    model = encoder_model(tables, dtype)
+    model = op_model(packed, tables, hybrid_encode_function(dtype))
     results = {
         "torch operator": hybrid_encode_tables(token_ids, cu_seqlens, *stored, scales).numpy(),
         "torch scan": scan_encode(local_ids, cu_seqlens, Tables(*expand(stored, scales, rows))).numpy(),

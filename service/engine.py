@@ -32,10 +32,9 @@ class EngineOptions:
 
     threads: int = 0  # 0 takes what affinity mask and cgroup quota grant
     require_fused_op: bool = False  # refuse to run on the portable encoder
-    run_tokens: int = (
-        16_384  # of one run; a longer sentence runs alone. Bounds memory: the encoder's rows are small beside it
-    )
-    run_pairs: int = 256  # of one run; each takes 3 D + hidden floats in the entailment head
+    # A request beyond these is cut into several runs, so that memory stays the same; a longer pair runs alone.
+    run_tokens: int = 16_384
+    run_pairs: int = 256  # each takes 3 D + hidden floats in the entailment head
 
 
 class Engine:
@@ -76,7 +75,7 @@ class Engine:
     def embed(self, texts: Sequence[str]) -> Floats:
         """Unit-length similarity vectors [B, m] of ``texts``."""
         packed = self.tokenizer.encode(texts)
-        rows = np.arange(len(packed)).repeat(2).reshape(-1, 2)
+        rows = np.arange(len(packed)).repeat(2).reshape(-1, 2)  # each text paired with itself, to be cut like pairs
         width = self.bundle.manifest.dims.similarity_dim
         return self._in_runs(packed, rows, np.empty((0, width), np.float32), self._embed_run)
 
@@ -138,17 +137,17 @@ class Engine:
             embeddings, similarity, entailment = self._session.run(["embeddings", "similarity", "entailment"], inputs)
         except ORT_ERRORS as error:
             raise InferenceError(f"ONNX Runtime: {error}") from error
-        for name, values in (("similarity", similarity), ("entailment", entailment)):
+        for name, values in (("embeddings", embeddings), ("similarity", similarity), ("entailment", entailment)):
             if not np.isfinite(values).all():
-                raise InferenceError(f"expected finite scores, got {values[~np.isfinite(values)][0]} in {name}")
+                raise InferenceError(f"expected finite numbers, got {values[~np.isfinite(values)][0]} in {name}")
         return embeddings, similarity, entailment
 
 
 def cut(lengths: Ints, pairs: Ints, max_tokens: int, max_pairs: int) -> Iterator[slice]:
     """Slices of consecutive ``pairs`` [P, 2], each of at most ``max_pairs`` pairs and ``max_tokens`` tokens.
 
-    ``lengths`` [B] are the sentences' tokens; a sentence counts once in a slice. A pair
-    beyond ``max_tokens`` on its own has a slice to itself.
+    ``lengths`` [B] are the sentences' tokens; a sentence counts once in a slice. A pair that is too long on its own has
+    a slice to itself.
     """
     start, tokens, seen = 0, 0, set[int]()
     for row, pair in enumerate(pairs.tolist()):

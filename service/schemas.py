@@ -26,7 +26,9 @@ def _kind(value: object) -> str | None:
 
 # Without the discriminator a wrong value gives an error for each branch, without fail_fast one for each entry.
 Texts = Annotated[
-    Annotated[str, Tag("text")] | Annotated[list[str], Field(fail_fast=True), Tag("list")], Discriminator(_kind)
+    Annotated[str, Tag("text")] | Annotated[list[str], Field(fail_fast=True), Tag("list")],
+    Discriminator(_kind),
+    Field(description="a sentence, or a list of sentences"),
 ]
 
 

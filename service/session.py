@@ -43,6 +43,15 @@ class Tensor(NamedTuple):
     shape: tuple[int | None, ...]
 
 
+INPUTS = {
+    "token_ids": Tensor("tensor(int64)", (None,)),
+    "cu_seqlens": Tensor("tensor(int64)", (None,)),
+    "embed_index": Tensor("tensor(int64)", (None,)),
+    "similarity_pairs": Tensor("tensor(int64)", (None, 2)),
+    "entailment_pairs": Tensor("tensor(int64)", (None, 2)),
+}
+
+
 @dataclass(frozen=True)
 class Kernel:
     """What runs the encoder: ``fused (ISA)`` or ``portable``, and the reason why it is not the fused one."""
@@ -118,15 +127,6 @@ def check_signature(session: ort.InferenceSession, bundle: Bundle) -> None:
         for name, tensor in expected.items():
             if found[name] != tensor:
                 raise BundleError(f"{bundle.model_path}: {name}: expected {_show(tensor)}, found {_show(found[name])}")
-
-
-INPUTS = {
-    "token_ids": Tensor("tensor(int64)", (None,)),
-    "cu_seqlens": Tensor("tensor(int64)", (None,)),
-    "embed_index": Tensor("tensor(int64)", (None,)),
-    "similarity_pairs": Tensor("tensor(int64)", (None, 2)),
-    "entailment_pairs": Tensor("tensor(int64)", (None, 2)),
-}
 
 
 def outputs(manifest: Manifest) -> dict[str, Tensor]:

@@ -111,7 +111,8 @@ class TinyBundle:
     def encode(self, token_ids: list[int]) -> Array:
         """Embedding [D] in float64 of one sentence."""
         tables = {name: self.weights[name] for name in (*TABLES[2:], "scales") if name in self.weights}
-        return hybrid_encode(np.array(token_ids, np.int64), np.array([0, len(token_ids)]), **tables)[0]
+        rows: Array = hybrid_encode(np.array(token_ids, np.int64), np.array([0, len(token_ids)]), **tables)
+        return rows.ravel()
 
     def embedding(self, token_ids: list[int]) -> Array:
         """Unit-length similarity vector [m] in float64."""

@@ -107,7 +107,7 @@ def distill(config: DistillConfig) -> Student:
         loss, cosine, pairs = distill_loss(student.embed(token_ids, cu_seqlens), target, config.pair_weight)
         loss.backward()
         optimisers.step(warmup_cosine(step, steps))
-        clock.add(len(token_ids), cosine_loss=cosine.item(), pair_loss=pairs.item())
+        clock.add(len(rows), cosine_loss=cosine.item(), pair_loss=pairs.item())
         if (step + 1) % config.checkpoint_steps == 0 or step + 1 == steps:
             run.log(step=step + 1, **clock.read(), **dev.score(student))
             run.save(student, optimisers, step + 1)

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 from tqdm import tqdm
 
 from training.optim import RowAdam
@@ -108,28 +107,26 @@ class Run:
 
 
 class Clock:
-    """Average of the values since the last reading, with the rate of tokens."""
+    """Averages of values since the last reading, with the rate of sentences."""
 
     def __init__(self) -> None:
-        self.start, self.tokens, self.steps = time.perf_counter(), 0, 0
+        self._restart()
+
+    def _restart(self) -> None:
+        self.start, self.sentences, self.steps = time.perf_counter(), 0, 0
         self.sums: dict[str, float] = {}
 
-    def add(self, tokens: int, **values: float) -> None:
+    def add(self, sentences: int, **values: float) -> None:
         """Count one step."""
-        self.tokens += tokens
+        self.sentences += sentences
         self.steps += 1
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
 
     def read(self) -> dict[str, float]:
-        """Means since the last call and tokens a second; starts anew."""
+        """Means since the last call and sentences a second; starts anew."""
         seconds = time.perf_counter() - self.start
         means = {name: round(total / self.steps, 5) for name, total in self.sums.items()}
-        rate = round(self.tokens / seconds)
-        self.__init__()  # type: ignore[misc]
-        return means | {"tokens_per_second": rate}
-
-
-def parameter_count(module: nn.Module) -> int:
-    """Number of trainable numbers."""
-    return sum(parameter.numel() for parameter in module.parameters())
+        rate = round(self.sentences / seconds)
+        self._restart()
+        return means | {"sentences_per_second": rate}

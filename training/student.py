@@ -36,7 +36,7 @@ class StudentConfig:
     vector_dim: int = 400  # e = d^2, the paper's even split between order-aware and bag-of-words parts
     similarity_dim: int = 384  # m, the width of all-MiniLM-L6-v2's embeddings
     hidden_dim: int = 1000  # of the DiffCat MLP
-    dropout: float = 0.1
+    dropout: float = 0.3  # of the MLP's inputs and hidden units
     init_noise: float = 0.01  # standard deviation of the noise around the identity, and of the vectors
 
     @property
@@ -86,17 +86,24 @@ class SimilarityHead(nn.Module):
 
 
 class EntailmentHead(nn.Module):
-    """DiffCat MLP: [u ; v ; |u - v|], one hidden layer (the paper's section 3.4)."""
+    """DiffCat MLP with one hidden layer (the paper's section 3.4), with two additions.
+
+    Embeddings are standardised first, since their parts differ in scale (the diagonal of a product is near one, most of
+    its other elements near zero), and to the paper's [u ; v ; |u - v|] comes the product u * v.
+    """
 
     def __init__(self, config: StudentConfig) -> None:
         super().__init__()
-        self.hidden: nn.Module = nn.Linear(3 * config.embedding_dim, config.hidden_dim)
+        self.standardise = nn.BatchNorm1d(config.embedding_dim, affine=False)
+        self.hidden: nn.Module = nn.Linear(4 * config.embedding_dim, config.hidden_dim)
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(config.hidden_dim, len(NLI_LABELS))
 
     def forward(self, premise: Tensor, hypothesis: Tensor) -> Tensor:
         """Logits [P, 3] in the order of ``NLI_LABELS`` for embeddings [P, D] of premises and hypotheses."""
-        features = torch.cat([premise, hypothesis, (premise - hypothesis).abs()], dim=-1)  # [P, 3 D]
+        both = torch.stack([premise, hypothesis])  # [2, P, D]
+        u, v = self.standardise(both.flatten(0, 1)).view_as(both)
+        features = torch.cat([u, v, (u - v).abs(), u * v], dim=-1)  # [P, 4 D]
         hidden = F.relu(self.hidden(self.dropout(features)))  # [P, hidden]
         logits: Tensor = self.output(self.dropout(hidden))
         return logits

@@ -12,9 +12,10 @@ TableDtype = Literal["float32", "float16", "int8"]
 DOMAIN = "ai.cmow"
 OP_TYPE = "HybridEncode"
 
-# One loop over the sentences, and in it one over the tokens that walks both directions at once. `Loop` is used because it may
-# run zero times (B = 0, empty sentences), and because rows are gathered one token at a time: memory does not grow with length.
-# Products are kept at norm 1 on the way and get the identity's norm, sqrt(d), at the end.
+# Loops over the sentences, over each sentence's chunks of 256 tokens, and over the levels of each chunk's product, which halve
+# the number of matrices: products of pairs, of pairs of pairs, and so on, both directions at once. So the nodes that run are
+# few, memory does not grow with the sentence, and a sentence's result depends on nothing beside it. `Loop` may run zero times,
+# for B = 0 and for empty sentences. The backward product is made of transposed matrices, in the forward order.
 BODY = """
 <opset_import: ["" : 18], domain: "ai.cmow">
 HybridEncode (token_ids, cu_seqlens, vectors, forward_deltas, backward_deltas{scales}) => (embedding)
@@ -22,15 +23,25 @@ HybridEncode (token_ids, cu_seqlens, vectors, forward_deltas, backward_deltas{sc
   true = Constant <value = bool {{1}}> ()
   zero = Constant <value = int64 {{0}}> ()
   one = Constant <value = int64 {{1}}> ()
+  two = Constant <value = int64 {{2}}> ()
+  chunk = Constant <value = int64 {{256}}> ()
+  chunk_less_one = Constant <value = int64 {{255}}> ()
+  at_0 = Constant <value = int64[1] {{0}}> ()
+  at_1 = Constant <value = int64[1] {{1}}> ()
+  at_2 = Constant <value = int64[1] {{2}}> ()
   flat = Constant <value = int64[1] {{-1}}> ()
+  far = Constant <value = int64[1] {{9223372036854775807}}> ()
+  last_two = Constant <value = int64[2] {{-2, -1}}> ()
   tiny = Constant <value = float {{1.1754943508222875e-38}}> ()
   side = Shape <start = 1, end = 2> (forward_deltas)
   matrix_shape = Concat <axis = 0> (side, side)
   zeros = ConstantOfShape (matrix_shape)
   identity = EyeLike <dtype = 1> (zeros)
+  two_shape = Concat <axis = 0> (at_2, at_1, matrix_shape)
+  identities = Expand (identity, two_shape)
   side_float = Cast <to = 1> (side)
   identity_norm = Sqrt (side_float)
-  start_product = Div (identity, identity_norm)
+  start_products = Div (identities, identity_norm)
   vector_shape = Shape <start = 1, end = 2> (vectors)
   no_vector = ConstantOfShape (vector_shape)
   boundaries = Shape <start = 0, end = 1> (cu_seqlens)
@@ -44,35 +55,60 @@ HybridEncode (token_ids, cu_seqlens, vectors, forward_deltas, backward_deltas{sc
     start = Gather (cu_seqlens, sentence)
     following = Add (sentence, one)
     end = Gather (cu_seqlens, following)
-    last = Sub (end, one)
     length = Sub (end, start)
-    sum, forward, backward = Loop (length, true, no_vector, start_product, start_product) <body = each_token (
-        int64 token, bool going, float[e] sum_in, float[d, d] forward_in, float[d, d] backward_in)
-        => (bool going_out, float[e] sum_out, float[d, d] forward_out, float[d, d] backward_out)
+    rounded_up = Add (length, chunk_less_one)
+    chunks = Div (rounded_up, chunk)
+    end_1d = Reshape (end, flat)
+    sum, products = Loop (chunks, true, no_vector, start_products) <body = each_chunk (
+        int64 index, bool going, float[e] sum_in, float[2, 1, d, d] products_in)
+        => (bool going_out, float[e] sum_out, float[2, 1, d, d] products_out)
     {{
       going_out = Identity (going)
-      forward_at = Add (start, token)
-      backward_at = Sub (last, token)
-      forward_id = Gather (token_ids, forward_at)
-      backward_id = Gather (token_ids, backward_at)
+      offset = Mul (index, chunk)
+      chunk_start = Add (start, offset)
+      chunk_end = Add (chunk_start, chunk)
+      chunk_start_1d = Reshape (chunk_start, flat)
+      chunk_end_1d = Min (chunk_end, end_1d)
+      ids = Slice (token_ids, chunk_start_1d, chunk_end_1d)
       {read_tables}
-      sum_out = Add (sum_in, vector)
-      forward_change = MatMul (forward_in, forward_delta)
-      forward_product = Add (forward_in, forward_change)
-      forward_norm = ReduceL2 <keepdims = 0> (forward_product)
-      forward_safe = Max (forward_norm, tiny)
-      forward_out = Div (forward_product, forward_safe)
-      backward_change = MatMul (backward_in, backward_delta)
-      backward_product = Add (backward_in, backward_change)
-      backward_norm = ReduceL2 <keepdims = 0> (backward_product)
-      backward_safe = Max (backward_norm, tiny)
-      backward_out = Div (backward_product, backward_safe)
+      chunk_sum = ReduceSum <keepdims = 0> (vector, at_0)
+      sum_out = Add (sum_in, chunk_sum)
+      backward_transposed = Transpose <perm = [0, 2, 1]> (backward_delta)
+      forward_first = Unsqueeze (forward_delta, at_0)
+      backward_first = Unsqueeze (backward_transposed, at_0)
+      deltas = Concat <axis = 0> (forward_first, backward_first)
+      matrices = Add (deltas, identity)
+      matrix_count = Shape <start = 1, end = 2> (matrices)
+      matrix_count_scalar = Squeeze (matrix_count)
+      several = Greater (matrix_count_scalar, one)
+      product = Loop (, several, matrices) <body = each_level (
+          int64 level, bool more, float[2, n, d, d] factors) => (bool more_out, float[2, m, d, d] factors_out)
+      {{
+        lefts = Slice (factors, at_0, far, at_1, at_2)
+        rights = Slice (factors, at_1, far, at_1, at_2)
+        count = Shape <start = 1, end = 2> (factors)
+        odd = Mod (count, at_2)
+        padding = Slice (identities, at_0, odd, at_1)
+        rights_padded = Concat <axis = 1> (rights, padding)
+        pairs = MatMul (lefts, rights_padded)
+        pair_norms = ReduceL2 (pairs, last_two)
+        pair_divisors = Max (pair_norms, tiny)
+        factors_out = Div (pairs, pair_divisors)
+        count_scalar = Squeeze (count)
+        more_out = Greater (count_scalar, two)
+      }}>
+      longer = MatMul (products_in, product)
+      norms = ReduceL2 (longer, last_two)
+      divisors = Max (norms, tiny)
+      products_out = Div (longer, divisors)
     }}>
     at_least_one = Max (length, one)
     divisor = Cast <to = 1> (at_least_one)
     mean = Div (sum, divisor)
-    forward_unit = Mul (forward, identity_norm)
-    backward_unit = Mul (backward, identity_norm)
+    units = Mul (products, identity_norm)
+    forward_unit = Gather (units, zero)
+    backward_transposed_unit = Gather (units, one)
+    backward_unit = Transpose <perm = [0, 2, 1]> (backward_transposed_unit)
     forward_row = Reshape (forward_unit, flat)
     backward_row = Reshape (backward_unit, flat)
     row = Concat <axis = 0> (mean, forward_row, backward_row)
@@ -87,42 +123,46 @@ HybridEncode (token_ids, cu_seqlens, vectors, forward_deltas, backward_deltas{sc
 }}
 """
 
-READ_FLOAT32 = "{value} = Gather ({table}, {id})"
+READ_FLOAT32 = "{value} = Gather ({table}, ids)"
 READ_FLOAT16 = """
-      {value}_stored = Gather ({table}, {id})
+      {value}_stored = Gather ({table}, ids)
       {value} = Cast <to = 1> ({value}_stored)"""
 READ_INT8 = """
-      {value}_stored = Gather ({table}, {id})
+      {value}_stored = Gather ({table}, ids)
       {value}_float = Cast <to = 1> ({value}_stored)
-      {value} = Mul ({value}_float, {value}_scale)"""
-# A row of scales serves two of the three reads where the token is the same.
+      {value}_scale = Slice (id_scales, at_{column}, at_{next_column}, at_1)
+      {value}_scale_shaped = Reshape ({value}_scale, {scale_shape})
+      {value} = Mul ({value}_float, {value}_scale_shaped)"""
 READ_SCALES = """
-      two = Constant <value = int64 {2}> ()
-      forward_scales = Gather (scales, forward_id)
-      backward_scales = Gather (scales, backward_id)
-      vector_scale = Gather (forward_scales, zero)
-      forward_delta_scale = Gather (forward_scales, one)
-      backward_delta_scale = Gather (backward_scales, two)"""
+      at_3 = Constant <value = int64[1] {3}> ()
+      of_vectors = Constant <value = int64[2] {-1, 1}> ()
+      of_matrices = Constant <value = int64[3] {-1, 1, 1}> ()
+      id_scales = Gather (scales, ids)"""
 
 READS = {"float32": READ_FLOAT32, "float16": READ_FLOAT16, "int8": READ_INT8}
+TABLES = {"vector": "vectors", "forward_delta": "forward_deltas", "backward_delta": "backward_deltas"}
 
 
 def read_tables(dtype: TableDtype) -> str:
-    """Text of the nodes that read one token's rows as float32."""
-    rows = [
-        ("vector", "vectors", "forward_id"),
-        ("forward_delta", "forward_deltas", "forward_id"),
-        ("backward_delta", "backward_deltas", "backward_id"),
+    """Text of the nodes that read a chunk's rows as float32."""
+    reads = [
+        READS[dtype].format(
+            value=value,
+            table=table,
+            column=column,
+            next_column=column + 1,
+            scale_shape="of_vectors" if value == "vector" else "of_matrices",
+        )
+        for column, (value, table) in enumerate(TABLES.items())
     ]
-    reads = [READS[dtype].format(value=value, table=table, id=token) for value, table, token in rows]
     return "\n      ".join([READ_SCALES, *reads] if dtype == "int8" else reads)
 
 
 def hybrid_encode_function(dtype: TableDtype) -> onnx.FunctionProto:
     """``ai.cmow::HybridEncode`` for tables of ``dtype``; inputs and output as in `export.ops.reference.hybrid_encode`.
 
-    The function has the op's name and domain: ONNX Runtime prefers a registered kernel, and inlines this function otherwise.
-    ``scales`` is an input only for int8 tables.
+    The function has the op's name and domain: ONNX Runtime prefers a registered kernel, and inlines this function
+    otherwise. ``scales`` is an input only for int8 tables.
     """
     scales = ", scales" if dtype == "int8" else ""
     return onnx.parser.parse_function(BODY.format(scales=scales, read_tables=read_tables(dtype)))

@@ -9,10 +9,11 @@
 #include <climits>
 #include <cstdlib>
 #include <exception>
-#include <iterator>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "hybrid_encode.h"
@@ -236,8 +237,8 @@ struct Session {
     void* rows = nullptr;
     check(api.KernelContext_GetOutput(context, 0, shape, 2, &output));
     check(api.GetTensorMutableData(output, &rows));
-    const bool simd = tables.side == kSide && tables.vector_size == kVector;
-    Schedule schedule(simd ? kernel : portable_kernel, tables, ids.data(), cu_seqlens.as<int64_t>(), shape[0],
+    const bool usual = tables.side == kSide && tables.vector_size == kVector;
+    Schedule schedule(usual || kernel.any_shape ? kernel : portable_kernel, tables, ids.data(), cu_seqlens.as<int64_t>(), shape[0],
                       static_cast<float*>(rows));
     run_schedule(api, context, schedule);
   }

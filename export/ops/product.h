@@ -29,7 +29,7 @@ struct AnyShape {
 };
 
 // A product is looked at every kRescaleEvery steps and brought back when its largest element leaves
-// [2^-kRange, 2^kRange]. From there four steps of the largest float16 matrices (20 * 65504 < 2^21) stay below 2^117.
+// [2^-kRange, 2^kRange]. From there four steps of the largest float16 matrices (64 * 65504 < 2^22) stay below 2^122.
 constexpr int kRescaleEvery = 4;
 constexpr int kRange = 32;
 
@@ -66,7 +66,7 @@ inline void rescale(float* product, int count) {
   if (exponent < -kRange || exponent > kRange) scale_by(product, count, power_to_one(bits));
 }
 
-/// product * sqrt(d) / ||product||, the norm being at least the smallest normal number.
+/// product * sqrt(d) / ||product||; a product of zero stays zero.
 inline void make_unit(float* product, int side) {
   const int count = side * side;
   const float power = power_to_one(largest_bits(product, count));
@@ -79,7 +79,7 @@ inline void make_unit(float* product, int side) {
   double squares = 0.0;
   for (const float lane : lanes) squares += static_cast<double>(lane);
   const double norm = sqrt(squares);
-  constexpr double kTiny = 1.1754943508222875e-38;
+  constexpr double kTiny = 0x1p-120;  // sqrt(d) over it is still a float32
   scale_by(product, count, static_cast<float>(sqrt(static_cast<double>(side)) / (norm > kTiny ? norm : kTiny)));
 }
 

@@ -13,12 +13,12 @@ Array = NDArray[np.float64]
 
 def unit(product: Array) -> Array:
     """The matrix [d, d] scaled to the Frobenius norm of the identity, sqrt(d)."""
-    norm = np.linalg.norm(product)
-    return product * (np.sqrt(len(product)) / max(norm, np.finfo(np.float32).tiny))
+    norm = max(float(np.linalg.norm(product)), float(np.finfo(np.float32).tiny))
+    return np.multiply(product, np.sqrt(len(product)) / norm)
 
 
 def unit_product(deltas: Iterable[Array], d: int) -> Array:
-    """unit((I + deltas[0]) @ (I + deltas[1]) @ ...), the identity for none; unit at every step keeps any length in range."""
+    """unit((I + deltas[0]) @ (I + deltas[1]) @ ...), the identity for none; unit at every step keeps it in range."""
     identity = np.eye(d)
     return reduce(lambda product, delta: unit(product @ (identity + delta)), deltas, identity)
 
@@ -41,7 +41,8 @@ def hybrid_encode(
         backward_deltas: [V, d, d], likewise.
         scales: [V, 3] for int8 tables: factors of vectors, forward and backward rows.
 
-    Source: Mai et al., "CBOW Is Not All You Need" (ICLR 2019), with both directions as in Galke et al. (IJCNN 2022), and `unit`.
+    Source: Mai et al., "CBOW Is Not All You Need" (ICLR 2019); both directions as in Galke et al. (IJCNN 2022); `unit`
+    is this project's own.
     """
     (_, e), d = vectors.shape, forward_deltas.shape[1]
     factors = np.ones((len(vectors), 3)) if scales is None else scales.astype(np.float64)

@@ -5,25 +5,11 @@ from collections.abc import Iterator
 import pytest
 from starlette.testclient import TestClient
 
-from service import native
 from service.app import create_app
-from service.engine import Engine, EngineOptions
+from service.engine import Engine
 from service.settings import Settings
+from tests.served import MAX_BYTES, MAX_CHARS, MAX_PAIRS, open_engine
 from tests.tiny_bundle import TinyBundle
-
-MAX_PAIRS, MAX_CHARS, MAX_BYTES = 8, 2000, 30_000
-
-
-def open_engine(tiny_bundle: TinyBundle, kernel: str, **options: int) -> Engine:
-    """An engine that surely runs on ``kernel``; skips the test where the install has no native library."""
-    if kernel == "fused" and native.library_path() is None:
-        pytest.skip("the native library is not installed")
-    with pytest.MonkeyPatch.context() as patch:
-        if kernel == "portable":
-            patch.setattr(native, "library_path", lambda: None)
-        engine = Engine(tiny_bundle.load(), EngineOptions(threads=2, **options))
-    assert engine.kernel.name.startswith(kernel)
-    return engine
 
 
 @pytest.fixture(scope="session", params=["fused", "portable"])

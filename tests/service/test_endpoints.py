@@ -15,10 +15,10 @@ from service.app import create_app
 from service.engine import Engine
 from service.errors import InferenceError
 from service.settings import Settings
-from tests.service.conftest import MAX_BYTES, MAX_CHARS, MAX_PAIRS, open_engine
+from tests.served import MAX_BYTES, MAX_CHARS, MAX_PAIRS, open_engine
 from tests.tiny_bundle import LABELS, TinyBundle
 
-TOLERANCE = {"rtol": 0, "atol": 2e-5}
+TOLERANCE = 2e-5
 TEXTS = ["A man is playing guitar.", "Somebody makes music", "it rains!", "dog 42", "Ünïcödé — 日本"]
 
 
@@ -45,9 +45,8 @@ SHAPES = [
 def as_pairs(left: str | list[str], right: str | list[str]) -> list[tuple[str, str]]:
     if isinstance(left, str) and isinstance(right, str):
         return [(left, right)]
-    left = itertools.repeat(left) if isinstance(left, str) else left
-    right = itertools.repeat(right) if isinstance(right, str) else right
-    return list(zip(left, right, strict=False))
+    sides = (itertools.repeat(side) if isinstance(side, str) else side for side in (left, right))
+    return list(zip(*sides, strict=False))
 
 
 @pytest.mark.parametrize(("left", "right"), SHAPES)
@@ -57,7 +56,7 @@ def test_similarity(client: TestClient, tiny_bundle: TinyBundle, token_ids: Any,
     pairs = as_pairs(left, right)
     expected = [tiny_bundle.embedding(token_ids(a)) @ tiny_bundle.embedding(token_ids(b)) for a, b in pairs]
     body = reply.json()
-    np.testing.assert_allclose(body["scores"], expected, **TOLERANCE)
+    np.testing.assert_allclose(body["scores"], expected, rtol=0, atol=TOLERANCE)
     assert body["model"] == "tiny"
     distinct = {text for pair in pairs for text in pair}
     assert body["usage"] == {
@@ -76,7 +75,7 @@ def test_entailment(client: TestClient, tiny_bundle: TinyBundle, token_ids: Any,
     for result, (premise, hypothesis) in zip(body["results"], pairs, strict=True):
         expected = tiny_bundle.entailment(token_ids(premise), token_ids(hypothesis))
         scores = [result["scores"][label] for label in LABELS]
-        np.testing.assert_allclose(scores, expected, **TOLERANCE)
+        np.testing.assert_allclose(scores, expected, rtol=0, atol=TOLERANCE)
         assert result["label"] == LABELS[expected.argmax()]
         assert sum(scores) == pytest.approx(1, abs=1e-6)
         assert all(0 <= score <= 1 for score in scores)
@@ -155,7 +154,7 @@ def broken_client(settings: Settings, engine: Engine, error: Exception) -> TestC
     return TestClient(create_app(settings, BrokenEngine(engine, error)), raise_server_exceptions=False)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("error", [InferenceError("expected finite scores, got nan"), RuntimeError("secret")])
+@pytest.mark.parametrize("error", [InferenceError("expected finite numbers, got nan"), RuntimeError("secret")])
 def test_internal_errors_say_nothing_and_are_logged(
     settings: Settings, engine: Engine, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -168,11 +167,11 @@ def test_internal_errors_say_nothing_and_are_logged(
         "param": None,
     }
     if isinstance(error, InferenceError):  # what is unexpected is logged by the server that runs the application
-        assert "expected finite scores" in caplog.text
+        assert "expected finite numbers" in caplog.text
 
 
 def test_not_ready(settings: Settings, engine: Engine) -> None:
-    with broken_client(settings, engine, InferenceError("expected finite scores, got nan")) as client:
+    with broken_client(settings, engine, InferenceError("expected finite numbers, got nan")) as client:
         reply = client.get("/health/ready")
         assert client.get("/health/live").status_code == 200
     assert reply.status_code == 503
@@ -214,5 +213,7 @@ def test_compressed_tables(tmp_path: Path, table_dtype: Any, kernel: str, token_
     engine = open_engine(bundle, kernel)
     a, b = map(token_ids, TEXTS[:2])
     pair = [(TEXTS[0], TEXTS[1])]
-    np.testing.assert_allclose(engine.similarity(pair), [bundle.embedding(a) @ bundle.embedding(b)], **TOLERANCE)
-    np.testing.assert_allclose(engine.entailment(pair), [bundle.entailment(a, b)], **TOLERANCE)
+    np.testing.assert_allclose(
+        engine.similarity(pair), [bundle.embedding(a) @ bundle.embedding(b)], rtol=0, atol=TOLERANCE
+    )
+    np.testing.assert_allclose(engine.entailment(pair), [bundle.entailment(a, b)], rtol=0, atol=TOLERANCE)

@@ -17,7 +17,7 @@ from service.engine import Engine, EngineOptions, cut
 from service.errors import BundleError, InferenceError, KernelError
 from service.session import session_options
 from service.tokenizer import PackedTokens
-from tests.service.conftest import open_engine
+from tests.served import open_engine
 from tests.tiny_bundle import WORDS, TinyBundle, make_tiny_bundle
 
 LENGTHS = [1, 2, 3, 5, 16, 63, 64, 65, 129]
@@ -113,7 +113,7 @@ def test_scores_that_are_not_finite_are_an_error(engine: Engine) -> None:
 
     session, engine._session = engine._session, NotANumber()
     try:
-        with pytest.raises(InferenceError, match="expected finite scores, got nan in similarity"):
+        with pytest.raises(InferenceError, match="expected finite numbers, got nan in similarity"):
             engine.similarity([("a", "b")])
         with pytest.raises(InferenceError):
             engine.check()
@@ -241,7 +241,7 @@ class TestModelsThatDoNotFit:
     def test_weights_without_a_number(self, path: Path) -> None:
         (path / WEIGHTS).write_bytes(b"\xff" * (path / WEIGHTS).stat().st_size)
         self.change_model(path, lambda graph: None)
-        with pytest.raises(BundleError, match="the model does not work: expected finite scores, got nan"):
+        with pytest.raises(BundleError, match="the model does not work: expected finite numbers, got nan"):
             Engine(load_bundle(path))
 
     def test_more_tokens_than_rows(self, path: Path) -> None:

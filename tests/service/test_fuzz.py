@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from tests.service.conftest import MAX_CHARS
+from service.app import create_app
+from service.settings import Settings
+from tests.served import MAX_CHARS
 
-fuzz = settings(
+fuzz = hypothesis_settings(
     deadline=None,
     max_examples=int(os.environ.get("FUZZ_EXAMPLES", "60")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -25,6 +30,13 @@ any_text = st.text(st.characters(), max_size=80)  # lone surrogates too
 side = any_text | st.lists(any_text, max_size=10)
 scalar = st.none() | st.booleans() | st.integers() | st.floats() | any_text
 any_json = st.recursive(scalar, lambda inner: st.lists(inner) | st.dictionaries(any_text, inner), max_leaves=20)
+
+
+@pytest.fixture(scope="module")
+def client(settings: Settings) -> Iterator[TestClient]:
+    """On the kernel that the install has: what is tried here lies before it."""
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        yield client
 
 
 def post(client: TestClient, path: str, content: bytes) -> Any:

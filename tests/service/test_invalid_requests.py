@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from tests.service.conftest import MAX_BYTES, MAX_CHARS, MAX_PAIRS
+from tests.served import MAX_BYTES, MAX_CHARS, MAX_PAIRS
 
 JSON = {"content-type": "application/json"}
 

@@ -34,7 +34,7 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_frozen() -> None:
     with pytest.raises(ValidationError):
-        Settings().port = 1  # type: ignore[misc]
+        Settings().port = 1
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -69,11 +68,6 @@ def test_one_thread_gives_the_same_and_never_uses_the_pool(
     monkeypatch.setattr(alone, "_tokenizer", Spy(alone._tokenizer))
     assert rows(alone.encode(texts)) == rows(tokenizer.encode(texts))
     assert set(sizes) == {1}
-
-
-def test_no_environment_variable_is_set() -> None:
-    assert "TOKENIZERS_PARALLELISM" not in os.environ
-    assert "RAYON_NUM_THREADS" not in os.environ
 
 
 def test_take(tokenizer: Tokenizer) -> None:
