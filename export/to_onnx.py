@@ -120,8 +120,16 @@ def trace(model: ScoringModel) -> onnx.ModelProto:
             verbose=False,
         )
     traced = cast(onnx.ModelProto, cast(Any, program).model_proto)
+    strip_metadata(traced)
     traced.functions.append(hybrid_encode_function(model.table_dtype))
     return traced
+
+
+def strip_metadata(model: onnx.ModelProto) -> None:
+    """Remove the tracer's notes: stack traces with paths of the machine that exported, and twice the graph's size."""
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        part.ClearField("metadata_props")
 
 
 def save_model(model: onnx.ModelProto, folder: Path) -> None:

@@ -36,7 +36,7 @@ class StudentConfig:
     vector_dim: int = 400  # e = d^2, the paper's even split between order-aware and bag-of-words parts
     similarity_dim: int = 384  # m, the width of all-MiniLM-L6-v2's embeddings
     hidden_dim: int = 1000  # of the DiffCat MLP
-    dropout: float = 0.3  # of the MLP's inputs and hidden units
+    dropout: float = 0.1  # of the MLP's inputs and hidden units
     init_noise: float = 0.01  # standard deviation of the noise around the identity, and of the vectors
 
     @property

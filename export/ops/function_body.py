@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import onnx
 import onnx.parser
 
-TableDtype = Literal["float32", "float16", "int8"]
+from service.bundle import TableDtype as TableDtype
 
 DOMAIN = "ai.cmow"
 OP_TYPE = "HybridEncode"
 
-# Loops over the sentences, over each sentence's chunks of 256 tokens, and over the levels of each chunk's product, which halve
-# the number of matrices: products of pairs, of pairs of pairs, and so on, both directions at once. So the nodes that run are
-# few, memory does not grow with the sentence, and a sentence's result depends on nothing beside it. `Loop` may run zero times,
-# for B = 0 and for empty sentences. The backward product is made of transposed matrices, in the forward order.
+# Loops over the sentences, over each sentence's chunks of 256 tokens, and over the levels of each chunk's product,
+# which halve the number of matrices: products of pairs, of pairs of pairs, and so on, in both directions at once.
+# So few nodes run, memory does not grow with the sentence, and its result depends on nothing beside it. `Loop` may
+# run zero times, for B = 0 and for empty sentences. The backward product is made of transposed matrices, in the
+# forward order.
 BODY = """
 <opset_import: ["" : 18], domain: "ai.cmow">
 HybridEncode (token_ids, cu_seqlens, vectors, forward_deltas, backward_deltas{scales}) => (embedding)

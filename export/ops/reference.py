@@ -14,7 +14,8 @@ Array = NDArray[np.float64]
 def unit(product: Array) -> Array:
     """The matrix [d, d] scaled to the Frobenius norm of the identity, sqrt(d)."""
     norm = max(float(np.linalg.norm(product)), float(np.finfo(np.float32).tiny))
-    return np.multiply(product, np.sqrt(len(product)) / norm)
+    scaled: Array = product * (np.sqrt(len(product)) / norm)
+    return scaled
 
 
 def unit_product(deltas: Iterable[Array], d: int) -> Array:

@@ -58,6 +58,12 @@ def test_the_graph_has_one_encoder_node_and_the_documented_signature(bundle_fold
     assert tables["forward_deltas"].data_location == onnx.TensorProto.EXTERNAL
 
 
+def test_the_model_says_nothing_of_the_machine_that_exported_it(bundle_folder: Path) -> None:
+    content = load_bundle(bundle_folder).model_path.read_bytes()
+    for trace in (str(Path(__file__).parent.parent.parent), "stack_trace", 'File "'):
+        assert trace.encode() not in content
+
+
 def test_the_engine_serves_what_torch_computes(bundle_folder: Path, student: Student) -> None:
     bundle = load_bundle(bundle_folder)
     engine = Engine(bundle)

@@ -1,0 +1,90 @@
+"""The teacher's embeddings against plain transformers, and its cache across a kill, with a tiny local BERT."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from service.tokenizer import Tokenizer
+from tests.tiny_bundle import make_tokenizer
+from tests.training.tiny_project import sentences, write_data
+from training import teacher as teaching
+from training.teacher import SentenceTeacher, TeacherCache, TeacherConfig, TeacherError, length_batches
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bert")
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=make_tokenizer().get_vocab_size(),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+    )
+    BertModel(config).save_pretrained(path)
+    PreTrainedTokenizerFast(tokenizer_object=make_tokenizer(), pad_token="[PAD]").save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def config(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> TeacherConfig:
+    data = write_data(tmp_path_factory.mktemp("data"))
+    return TeacherConfig(data=data, out=data / "cache", teacher=str(folder), block=10)
+
+
+def test_embeddings_are_the_masked_mean_of_a_padded_batch(folder: Path) -> None:
+    teacher, texts = SentenceTeacher(str(folder)), sentences(20, seed=3)
+    encoded = [teacher.tokenizer(text)["input_ids"] for text in texts]
+    longest = max(map(len, encoded))
+    ids = torch.tensor([row + [0] * (longest - len(row)) for row in encoded])
+    mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in encoded])
+    model = BertModel.from_pretrained(folder)
+    model.train(False)
+    with torch.no_grad():
+        states = model(ids, attention_mask=mask).last_hidden_state
+    mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    expected = torch.nn.functional.normalize(mean, dim=1).numpy()
+    np.testing.assert_allclose(
+        teacher.embed(texts, batch_tokens=16), expected, atol=2e-2
+    )  # the teacher runs in bfloat16
+
+
+def test_batches_have_one_length_and_hold_every_row_once() -> None:
+    lengths = [3, 1, 3, 3, 2, 50, 1]
+    batches = list(length_batches(lengths, batch_tokens=6))
+    assert sorted(row for rows in batches for row in rows) == list(range(len(lengths)))
+    assert all(len({lengths[row] for row in rows}) == 1 for rows in batches)
+    assert max(len(rows) * lengths[rows[0]] for rows in batches if lengths[rows[0]] < 6) <= 6
+
+
+def run(config: TeacherConfig, monkeypatch: pytest.MonkeyPatch) -> TeacherCache:
+    monkeypatch.setattr(teaching, "parse_options", lambda kind: config)
+    teaching.main()
+    return TeacherCache.open(config.out)
+
+
+def test_a_killed_run_goes_on_to_the_same_cache(config: TeacherConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(config, monkeypatch)
+    expected, state = whole.targets.copy(), json.loads((config.out / "state.json").read_text())
+    assert whole.done == len(whole.sentences) == state["done"] > 10
+    np.testing.assert_allclose(np.linalg.norm(expected.astype(np.float32), axis=1), 1, atol=1e-2)
+    # As a kill after the first block leaves it: the rest was never written.
+    targets = np.load(config.out / "targets.npy", mmap_mode="r+")
+    targets[10:] = 0
+    targets.flush()
+    (config.out / "state.json").write_text(json.dumps(state | {"done": 10}))
+    again = run(config, monkeypatch)
+    np.testing.assert_array_equal(again.targets, expected)
+    assert Tokenizer(config.out / "tokenizer.json", 64).encode(["the man " * 20]).lengths.tolist() == [40]
+
+
+def test_a_cache_of_other_options_is_refused(config: TeacherConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(config, monkeypatch)
+    other = TeacherConfig(data=config.data, out=config.out, teacher=config.teacher, seed=1)
+    with pytest.raises(TeacherError, match=r"made with .*'seed': 0.*, asked for .*'seed': 1"):
+        run(other, monkeypatch)
