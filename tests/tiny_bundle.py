@@ -59,7 +59,7 @@ EMBEDDING = VECTOR + 2 * D_SIDE**2
 GRAPH = """
 <ir_version: 9, opset_import: ["" : 18, "ai.cmow" : 1]>
 tiny (int64[N] token_ids, int64[boundaries] cu_seqlens, int64[E] embed_index, int64[P, 2] similarity_pairs,
-      int64[Q, 2] entailment_pairs) => (float[E, m] embeddings, float[P] similarity, float[Q, 3] entailment)
+      int64[Q, 2] entailment_pairs) => (float[E, 384] embeddings, float[P] similarity, float[Q, 3] entailment)
 {{
   first = Constant <value = int64 {{0}}> ()
   second = Constant <value = int64 {{1}}> ()
