@@ -21,19 +21,18 @@ from functools import partial
 from importlib.metadata import version
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from onnx import numpy_helper
 from threadpoolctl import threadpool_limits
 
 from export.baseline import distilbert_sessions
-from export.ops.function_body import DOMAIN, OP_TYPE, TableDtype, hybrid_encode_function
-from export.ops.op_model import INPUT_NAMES, OUTPUT_NAME, TABLE_NAMES, Arrays, as_dtype, op_model
+from export.ops.function_body import hybrid_encode_function
+from export.ops.op_model import OUTPUT_NAME, op_model
+from export.ops.tables import Arrays, bundle_tables
 from service.bundle import Bundle, load_bundle
 from service.native import kernel_isa, library_path
 from service.tokenizer import Tokenizer
@@ -82,26 +81,6 @@ def machine(config: BenchConfig) -> dict[str, Any]:
     }
 
 
-def bundle_tables(bundle: Bundle) -> dict[str, NDArray[Any]]:
-    """The tables of the bundle's ``HybridEncode`` node, by the names of the op's inputs."""
-    model = onnx.load(bundle.model_path)
-    (node,) = [node for node in model.graph.node if (node.domain, node.op_type) == (DOMAIN, OP_TYPE)]
-    weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    named = zip(TABLE_NAMES, node.input[len(INPUT_NAMES) - len(TABLE_NAMES) :], strict=False)
-    return {name: numpy_helper.to_array(weights[used]) for name, used in named}
-
-
-def to_float32(tables: Arrays) -> dict[str, NDArray[np.float32]]:
-    """Tables of any dtype as float32."""
-    result = {}
-    for column, name in enumerate(TABLE_NAMES[:3]):
-        values = tables[name].astype(np.float32)
-        if "scales" in tables:
-            values *= tables["scales"][:, column].reshape(-1, *[1] * (values.ndim - 1))
-        result[name] = values
-    return result
-
-
 def read_batch(bundle: Bundle, config: BenchConfig) -> dict[str, NDArray[np.int64]]:
     """Real text, joined and cut to [sentences, tokens]; repeated where it is too short."""
     opener = gzip.open if config.text.suffix == ".gz" else open
@@ -128,14 +107,10 @@ def op_contestants(bundle: Bundle, batch: Arrays, threads: int) -> Contestants:
     library = library_path()
     if library is None:
         raise SystemExit("expected the native library (cmow_native/libhybrid_encode.so) to be installed, found none")
-    own = bundle.manifest.table_dtype
-    tables = bundle_tables(bundle)
-    variants = {
-        dtype: tables if dtype == own else as_dtype(to_float32(tables), dtype) for dtype in get_args(TableDtype)
-    }
+    own, variants = bundle.manifest.table_dtype, bundle_tables(bundle)
     models = {f"op {dtype}": op_model(batch, constants=variant) for dtype, variant in variants.items()}
     sessions = {name: op_session(model, threads, library) for name, model in models.items()}
-    body = op_model(batch, constants=tables, body=hybrid_encode_function(own))
+    body = op_model(batch, constants=variants[own], body=hybrid_encode_function(own))
     sessions[f"portable body {own}"] = op_session(body, threads, None)
     return {name: bound_run(session, batch) for name, session in sessions.items()}
 

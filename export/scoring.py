@@ -12,25 +12,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from export.ops.tables import TABLE_NAMES, as_dtype, quantise
 from service.bundle import TableDtype
 from training.product import hybrid_encode
 from training.student import Student
-
-
-def quantise_rows(table: Tensor) -> tuple[Tensor, Tensor]:
-    """Symmetric int8 values [V, ...] and float32 scales [V] with ``table`` ~ values * scale, one scale a row."""
-    rows = table.detach().float().flatten(1)
-    scales = rows.abs().amax(dim=1).clamp_min(torch.finfo(torch.float32).tiny) / 127
-    values = (rows / scales[:, None]).round().clamp(-127, 127).to(torch.int8)
-    return values.view(table.shape), scales
-
-
-def compress(tables: tuple[Tensor, Tensor, Tensor], dtype: TableDtype) -> tuple[list[Tensor], Tensor | None]:
-    """(vectors, forward and backward deltas in ``dtype``; float32 scales [V, 3] for int8, else ``None``)."""
-    if dtype != "int8":
-        return [table.detach().to(getattr(torch, dtype)) for table in tables], None
-    quantised = [quantise_rows(table) for table in tables]
-    return [values for values, _ in quantised], torch.stack([scales for _, scales in quantised], dim=1)
 
 
 def expand(tables: list[Tensor], scales: Tensor | None, rows: Tensor) -> list[Tensor]:
@@ -73,9 +58,9 @@ class Int8Linear(nn.Module):
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
-        weight, scales = quantise_rows(linear.weight)
-        self.weight = nn.Buffer(weight.T.contiguous())  # [in, out]
-        self.scales = nn.Buffer(scales)  # [out]
+        weight, scales = quantise(linear.weight.detach().numpy())
+        self.weight = nn.Buffer(torch.from_numpy(weight).T.contiguous())  # [in, out]
+        self.scales = nn.Buffer(torch.from_numpy(scales))  # [out]
         self.bias = nn.Buffer(linear.bias.detach())
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -89,9 +74,11 @@ class ScoringModel(nn.Module):
     def __init__(self, student: Student, dtype: TableDtype) -> None:
         super().__init__()
         self.table_dtype = dtype
-        tables, scales = compress(student.encoder.tables(), dtype)
-        self.vectors, self.forward_deltas, self.backward_deltas = (nn.Buffer(table) for table in tables)
-        self.scales = None if scales is None else nn.Buffer(scales)
+        values = (table.detach().numpy() for table in student.encoder.tables())
+        tables = as_dtype(dict(zip(TABLE_NAMES, values, strict=False)), dtype)
+        buffers = {name: nn.Buffer(torch.from_numpy(table)) for name, table in tables.items()}
+        self.vectors, self.forward_deltas = buffers["vectors"], buffers["forward_deltas"]
+        self.backward_deltas, self.scales = buffers["backward_deltas"], buffers.get("scales")
         self.similarity_head = student.similarity_head
         self.entailment_head = copy.deepcopy(student.entailment_head)
         self.entailment_head.hidden = Int8Linear(cast(nn.Linear, student.entailment_head.hidden))

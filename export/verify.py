@@ -25,6 +25,7 @@ from torch import Tensor
 from export.ops import reference
 from export.ops.function_body import hybrid_encode_function
 from export.ops.op_model import op_model
+from export.ops.tables import Arrays, bundle_tables
 from export.scoring import ScoringModel, expand, hybrid_encode_tables
 from export.to_onnx import INPUTS, OUTPUTS
 from service import native
@@ -36,8 +37,6 @@ from training.student import Student, StudentConfig
 LENGTHS = (0, 1, 2, 63, 64, 65, 129, 1000)
 ENCODER_BOUND = 1e-5  # relative L2
 SCORE_BOUND = 1e-4  # absolute: cosines and probabilities
-
-Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,9 @@ def read_weights(bundle: Bundle) -> dict[str, Tensor]:
     return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
 
 
-def rebuild(bundle: Bundle, weights: dict[str, Tensor]) -> ScoringModel:
-    """The traced module with the weights that were read back from the bundle."""
+def rebuild(bundle: Bundle) -> ScoringModel:
+    """The traced module with the weights read back from the bundle."""
+    weights = read_weights(bundle)
     dims = bundle.manifest.dims.model_dump(exclude={"embedding_dim"})
     model = ScoringModel(Student(StudentConfig(**dims)), bundle.manifest.table_dtype)
     # The graph lacks what inference does not use, a counter; if it lacked anything else, the scores would differ.
@@ -98,7 +98,7 @@ def largest_relative_error(found: NDArray[Any], expected: NDArray[Any]) -> float
 def run_everywhere(tables: Arrays, dtype: TableDtype, inputs: Arrays) -> Arrays:
     """Embeddings [B, D] of ``inputs`` by every implementation but the reference."""
     packed = {name: inputs[name] for name in ("token_ids", "cu_seqlens")}
-    token_ids, cu_seqlens, *stored = (torch.from_numpy(array) for array in (*packed.values(), *tables.values()))
+    token_ids, cu_seqlens, *stored = (torch.tensor(array) for array in (*packed.values(), *tables.values()))
     scales = stored.pop() if dtype == "int8" else None
     rows, local_ids = token_ids.unique(return_inverse=True)
     model = op_model(packed, tables, hybrid_encode_function(dtype))
@@ -134,22 +134,12 @@ def verify_scores(bundle: Bundle, model: ScoringModel, inputs: Arrays) -> list[C
     return checks
 
 
-def tables_of(weights: dict[str, Tensor], dtype: TableDtype) -> Arrays:
-    """The op's table inputs: the bundle's own, or with another ``dtype`` their values in it."""
-    names = ("vectors", "forward_deltas", "backward_deltas")
-    if weights["vectors"].dtype == getattr(torch, dtype):
-        return {name: weights[name].numpy() for name in (*names, "scales") if name in weights}
-    every_row = torch.arange(len(weights["vectors"]))
-    values = expand([weights[name] for name in names], weights.get("scales"), every_row)
-    return {name: value.to(getattr(torch, dtype)).numpy() for name, value in zip(names, values, strict=True)}
-
-
 def verify(bundle: Bundle) -> list[Check]:
-    """All checks of ``bundle``, with its own tables and with their values as float32 and float16."""
-    weights, inputs = read_weights(bundle), odd_sentences(bundle.manifest.dims.vocab_size)
-    dtypes: list[TableDtype] = list(dict.fromkeys([bundle.manifest.table_dtype, "float32", "float16"]))
-    checks = [check for dtype in dtypes for check in verify_encoder(tables_of(weights, dtype), dtype, inputs)]
-    return checks + verify_scores(bundle, rebuild(bundle, weights), inputs)
+    """All checks of ``bundle``, with its tables in every dtype."""
+    inputs = odd_sentences(bundle.manifest.dims.vocab_size)
+    variants = bundle_tables(bundle).items()
+    checks = [check for dtype, tables in variants for check in verify_encoder(tables, dtype, inputs)]
+    return checks + verify_scores(bundle, rebuild(bundle), inputs)
 
 
 def main() -> None:

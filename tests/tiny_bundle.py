@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from export.ops.function_body import TableDtype, hybrid_encode_function
+from export.ops.function_body import hybrid_encode_function
 from export.ops.reference import hybrid_encode
+from export.ops.tables import as_dtype
 from service.bundle import (
     MODEL,
     TOKENIZER,
@@ -28,6 +29,7 @@ from service.bundle import (
     Bundle,
     Dims,
     Manifest,
+    TableDtype,
     Training,
     file_entry,
     load_bundle,
@@ -177,7 +179,7 @@ def make_weights(vocab_size: int, table_dtype: TableDtype, hidden_dim: int) -> d
         "backward_deltas": normal(0.1, vocab_size, D_SIDE, D_SIDE),
     }
     return {
-        **compress(tables, table_dtype),
+        **as_dtype(tables, table_dtype),
         "projection": normal(EMBEDDING**-0.5, EMBEDDING, SIMILARITY),
         "projection_bias": normal(0.1, SIMILARITY),
         "hidden": normal(EMBEDDING**-0.5, 3 * EMBEDDING, hidden_dim),
@@ -185,18 +187,6 @@ def make_weights(vocab_size: int, table_dtype: TableDtype, hidden_dim: int) -> d
         "output": normal(hidden_dim**-0.5, hidden_dim, len(LABELS)),
         "output_bias": normal(0.1, len(LABELS)),
     }
-
-
-def compress(tables: dict[str, NDArray[np.float32]], table_dtype: TableDtype) -> dict[str, NDArray[Any]]:
-    """``tables`` in ``table_dtype``, for int8 with the ``scales`` [V, 3] that restore them."""
-    if table_dtype != "int8":
-        return {name: table.astype(table_dtype) for name, table in tables.items()}
-    scales = np.stack([abs(table).reshape(len(table), -1).max(axis=1) / 127 for table in tables.values()], axis=1)
-    rounded = {
-        name: np.rint(table / column.reshape(-1, *[1] * (table.ndim - 1))).astype(np.int8)
-        for (name, table), column in zip(tables.items(), scales.T, strict=True)
-    }
-    return {**rounded, "scales": scales.astype(np.float32)}
 
 
 def make_model(weights: dict[str, NDArray[Any]], table_dtype: TableDtype) -> onnx.ModelProto:

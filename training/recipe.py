@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,12 @@ class Recipe(BaseModel):
 
 
 def command_line(module: str, config: Any) -> str:
-    """``python -m module`` with the options that are not at their default; required paths as upper-case words."""
+    """``python -m module`` with the options that are not at their default; paths without one as upper-case words."""
     words = ["python", "-m", module]
     for option in fields(config):
         value = getattr(config, option.name)
         if isinstance(value, Path):
-            value = option.name.upper() if option.default is MISSING else option.default
+            value = option.default if isinstance(option.default, Path) else option.name.upper()
         if value != option.default:
             words += ["--" + option.name.replace("_", "-"), str(value)]
     return " ".join(words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 import onnx.parser
 
-from service.bundle import TableDtype as TableDtype
+from service.bundle import TableDtype
 
 DOMAIN = "ai.cmow"
 OP_TYPE = "HybridEncode"

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from export.ops.function_body import DOMAIN, OP_TYPE, TableDtype
+from export.ops.function_body import DOMAIN, OP_TYPE
+from export.ops.tables import INPUT_NAMES, Arrays
 
-Arrays = Mapping[str, NDArray[Any]]
-
-INPUT_NAMES = ("token_ids", "cu_seqlens", "vectors", "forward_deltas", "backward_deltas", "scales")
-TABLE_NAMES = INPUT_NAMES[2:]
 OUTPUT_NAME = "embedding"
 
 
@@ -44,20 +36,3 @@ def op_model(feeds: Arrays, constants: Arrays | None = None, body: onnx.Function
         ir_version=9,
     )
     return bytes(model.SerializeToString())
-
-
-def quantise(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Rows [V, ...] as int8 and their scales [V], the largest element of a row becoming 127."""
-    flat = rows.reshape(len(rows), -1)
-    scales = np.maximum(np.abs(flat).max(axis=1), np.finfo(np.float32).tiny) / np.float32(127)
-    return np.rint(flat / scales[:, None]).astype(np.int8).reshape(rows.shape), scales.astype(np.float32)
-
-
-def as_dtype(tables: Arrays, dtype: TableDtype) -> dict[str, NDArray[Any]]:
-    """float32 tables by name (vectors, forward_deltas, backward_deltas) as ``dtype``, with ``scales`` for int8."""
-    names = TABLE_NAMES[:3]
-    if dtype != "int8":
-        return {name: tables[name].astype(dtype) for name in names}
-    quantised = [quantise(tables[name]) for name in names]
-    rows = {name: values for name, (values, _) in zip(names, quantised, strict=True)}
-    return {**rows, "scales": np.stack([scales for _, scales in quantised], axis=1)}

@@ -16,9 +16,11 @@ import pytest
 from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
-from export.ops.function_body import TableDtype, hybrid_encode_function
-from export.ops.op_model import TABLE_NAMES, as_dtype, op_model
+from export.ops.function_body import hybrid_encode_function
+from export.ops.op_model import op_model
 from export.ops.reference import hybrid_encode
+from export.ops.tables import TABLE_NAMES, as_dtype
+from service.bundle import TableDtype
 from service.native import kernel_isa, library_path
 
 Arrays = dict[str, NDArray[Any]]
