@@ -30,6 +30,7 @@ from export.scoring import ScoringModel, expand, hybrid_encode_tables
 from export.to_onnx import INPUTS, OUTPUTS
 from service import native
 from service.bundle import Bundle, TableDtype, load_bundle
+from service.errors import BundleError
 from training.native import Tables
 from training.product import scan_encode
 from training.student import Student, StudentConfig
@@ -147,7 +148,11 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit("usage: python -m export.verify BUNDLE")
     print(f"sentences of {LENGTHS} tokens; kernel library: {native.library_path() or 'not installed'}")
-    checks = verify(load_bundle(Path(sys.argv[1])))
+    try:
+        bundle = load_bundle(Path(sys.argv[1]))
+    except BundleError as error:
+        sys.exit(f"error: {error}")
+    checks = verify(bundle)
     print(*checks, sep="\n")
     if not all(check.passed for check in checks):
         sys.exit(1)

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from service.bundle import load_bundle
 from service.engine import Engine, EngineOptions
+from service.errors import StartError
 from training.data import NLI_LABELS, NOT_ENTAILMENT, PARAPHRASE_LABELS, DataError, Pair, read_pairs
 from training.options import parse_options
 
@@ -105,10 +106,10 @@ def evaluate(engine: Engine, data: Path, say: Callable[[str], None] = tqdm.write
 
 def main(config: EvaluateConfig) -> None:
     """Score, print and write."""
-    engine = Engine(load_bundle(config.bundle), EngineOptions(threads=config.threads))
     try:
+        engine = Engine(load_bundle(config.bundle), EngineOptions(threads=config.threads))
         records = evaluate(engine, config.data)
-    except DataError as error:
+    except (DataError, StartError) as error:
         sys.exit(f"error: {error}")
     if config.json is not None:
         config.json.write_text(json.dumps(records, indent=2) + "\n")
