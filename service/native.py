@@ -1,4 +1,4 @@
-"""Where the native kernel library lies, and what it says of itself."""
+"""Where the native libraries lie, and what the kernel library says of itself."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from pathlib import Path
 
 PACKAGE = "cmow_native"  # a folder in site-packages without Python files
 LIBRARY = "libhybrid_encode.so"
+WORDPIECE_LIBRARY = "libcmow_wordpiece.so"
 
 
 def library_path() -> Path | None:
     """The installed kernel library, or ``None`` where the install had no C++ compiler."""
-    spec = find_spec(PACKAGE)
-    folders = spec.submodule_search_locations if spec is not None else None
-    candidates = (Path(folder) / LIBRARY for folder in folders or ())
-    return next((path for path in candidates if path.is_file()), None)
+    return _installed(LIBRARY)
+
+
+def wordpiece_path() -> Path | None:
+    """The installed tokeniser library, or ``None`` likewise."""
+    return _installed(WORDPIECE_LIBRARY)
 
 
 def kernel_isa(library: Path) -> str:
@@ -27,3 +30,10 @@ def kernel_isa(library: Path) -> str:
     function.restype = ctypes.c_char_p
     name: bytes | None = function()
     return name.decode() if name else "unknown"
+
+
+def _installed(library: str) -> Path | None:
+    spec = find_spec(PACKAGE)
+    folders = spec.submodule_search_locations if spec is not None else None
+    candidates = (Path(folder) / library for folder in folders or ())
+    return next((path for path in candidates if path.is_file()), None)

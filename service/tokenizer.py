@@ -1,7 +1,11 @@
-"""Text to packed token ids, with Hugging Face ``tokenizers`` as the authority."""
+"""Text to packed token ids, with Hugging Face ``tokenizers`` as the authority.
+
+The native tokeniser takes the texts whose ids it can prove; the library takes the others, and all where there is none.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -11,7 +15,13 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
+from service import native
+from service.cpu import usable_cpus
 from service.errors import BundleError
+from service.wordpiece.native import NativeWordPiece
+from service.wordpiece.recipe import UnsupportedError, read_recipe
+
+logger = logging.getLogger(__name__)
 
 PARALLEL_FROM = 32  # texts; below, waking the library's thread pool costs more than it saves
 
@@ -44,28 +54,20 @@ class PackedTokens:
         return PackedTokens(self.token_ids[positions], cu_seqlens, self.truncated[rows])
 
 
-class Tokenizer:
-    """The tokenizer of a bundle; it adds no special tokens and cuts what is longer than ``max_tokens``.
+class LibraryTokenizer:
+    """Hugging Face ``tokenizers`` alone: the authority, and the slow twin of the native code.
 
-    With ``threads`` = 1 the library's own thread pool is never used. Otherwise the pool takes its size from
-    ``RAYON_NUM_THREADS``, or from the machine.
+    It adds no special tokens and cuts what is longer than ``max_tokens``. With ``threads`` = 1 the library's own thread
+    pool is never used. Otherwise the pool takes its size from ``RAYON_NUM_THREADS``, or from the machine.
     """
 
     def __init__(self, path: Path, max_tokens: int, threads: int = 0) -> None:
         self.max_tokens = max_tokens
+        self.library = _load(path)
         self._parallel = threads != 1
-        self._tokenizer = _load(path)
-
-    @property
-    def vocab_size(self) -> int:
-        """The largest token id plus one."""
-        return 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
 
     def encode(self, texts: Sequence[str]) -> PackedTokens:
-        """``texts`` [B] as packed tokens; a text without a token gives an empty sentence.
-
-        Raises ``TypeError`` on a text with a lone surrogate, which is no Unicode text.
-        """
+        """``texts`` [B] as packed tokens; raises ``TypeError`` on a lone surrogate."""
         rows = [encoding.ids for encoding in self._encode(list(texts))]
         truncated = np.fromiter((len(row) > self.max_tokens for row in rows), np.bool_, len(rows))
         rows = [row[: self.max_tokens] for row in rows]
@@ -74,10 +76,65 @@ class Tokenizer:
         return PackedTokens(token_ids, cu_seqlens, truncated)
 
     def _encode(self, texts: list[str]) -> list[tokenizers.Encoding]:
-        encode = self._tokenizer.encode_batch_fast
+        encode = self.library.encode_batch_fast
         if self._parallel and len(texts) >= PARALLEL_FROM:
             return encode(texts, add_special_tokens=False)
         return [encode([text], add_special_tokens=False)[0] for text in texts]
+
+
+class Tokenizer:
+    """The tokenizer of a bundle; it adds no special tokens and cuts what is longer than ``max_tokens``.
+
+    ``threads`` = 0 takes what affinity mask and cgroup quota grant, and the library's own pool where that takes over.
+    """
+
+    def __init__(self, path: Path, max_tokens: int, threads: int = 0) -> None:
+        self.max_tokens = max_tokens
+        self.degraded: str | None = None  # why the library takes all texts, if it does
+        self._threads = threads or usable_cpus()
+        self._authority = LibraryTokenizer(path, max_tokens, threads)
+        self._native: NativeWordPiece | None = None
+        try:
+            self._native = _native(self._authority.library)
+        except UnsupportedError as error:
+            self.degraded = str(error)
+            logger.warning("Hugging Face tokenizers serves alone, many times slower than the native code: %s", error)
+
+    @property
+    def name(self) -> str:
+        """What tokenises: ``native``, which hands over what it cannot prove, or ``tokenizers``."""
+        return "tokenizers" if self._native is None else "native"
+
+    @property
+    def vocab_size(self) -> int:
+        """The largest token id plus one."""
+        return 1 + max(self._authority.library.get_vocab(with_added_tokens=True).values(), default=-1)
+
+    def encode(self, texts: Sequence[str]) -> PackedTokens:
+        """``texts`` [B] as packed tokens; a text without a token gives an empty sentence.
+
+        Raises ``TypeError`` on a text with a lone surrogate, which is no Unicode text.
+        """
+        if self._native is None:
+            return self._authority.encode(texts)
+        try:
+            encoded = self._native.encode(texts, self.max_tokens, self._threads)
+        except UnicodeEncodeError as error:
+            raise TypeError(f"expected Unicode texts, got a lone surrogate: {error.reason}") from None
+        packed = PackedTokens(encoded.token_ids, encoded.cu_seqlens, encoded.truncated)
+        return self._with_beyond(packed, texts, encoded.beyond) if len(encoded.beyond) else packed
+
+    def _with_beyond(self, packed: PackedTokens, texts: Sequence[str], beyond: NDArray[np.int64]) -> PackedTokens:
+        """``packed`` with the texts ``beyond`` the native code in their places."""
+        others = self._authority.encode([texts[row] for row in beyond])
+        rows = np.arange(len(texts))
+        rows[beyond] = len(texts) + np.arange(len(others))
+        return _joined(packed, others).take(rows)
+
+    def spans(self, text: str) -> list[tuple[int, int, int]]:
+        """(token id, first character, character after the last) of every token of ``text``, however many."""
+        encoding = self._authority.library.encode(text, add_special_tokens=False)
+        return [(token, *span) for token, span in zip(encoding.ids, encoding.offsets, strict=True)]
 
 
 def _load(path: Path) -> tokenizers.Tokenizer:
@@ -88,6 +145,23 @@ def _load(path: Path) -> tokenizers.Tokenizer:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
+
+
+def _native(tokenizer: tokenizers.Tokenizer) -> NativeWordPiece:
+    """The native tokeniser with the ids of ``tokenizer``; raises ``UnsupportedError`` where it cannot be had."""
+    library = native.wordpiece_path()
+    if library is None:
+        raise UnsupportedError(f"no {native.WORDPIECE_LIBRARY} is installed")
+    return NativeWordPiece(library, read_recipe(tokenizer))
+
+
+def _joined(first: PackedTokens, second: PackedTokens) -> PackedTokens:
+    """The sentences of both, one after the other."""
+    return PackedTokens(
+        np.concatenate([first.token_ids, second.token_ids]),
+        np.concatenate([first.cu_seqlens, second.cu_seqlens[1:] + first.cu_seqlens[-1]]),
+        np.concatenate([first.truncated, second.truncated]),
+    )
 
 
 def _offsets(lengths: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ def test_the_library_is_installed() -> None:
     library = native.library_path()
     assert library is not None
     assert native.kernel_isa(library) in {"avx512", "avx2", "portable"}
+    assert native.wordpiece_path() is not None
 
 
 def test_the_first_folder_with_the_library_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

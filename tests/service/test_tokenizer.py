@@ -7,24 +7,38 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import normalizers
 
+from service import native
 from service import tokenizer as module
+from service.bundle import TOKENIZER
 from service.errors import BundleError
-from service.tokenizer import PackedTokens, Tokenizer
+from service.tokenizer import LibraryTokenizer, PackedTokens, Tokenizer
 from tests.tiny_bundle import TinyBundle
 
 MAX_TOKENS = 12
 
 
-@pytest.fixture(scope="module")
-def tokenizer(tiny_bundle: TinyBundle) -> Tokenizer:
-    return Tokenizer(tiny_bundle.path / "tokenizer.json", MAX_TOKENS)
+@pytest.fixture(scope="module", params=["native", "tokenizers"])
+def tokenizer(request: pytest.FixtureRequest, tiny_bundle: TinyBundle) -> Tokenizer:
+    if request.param == "tokenizers":
+        return library_alone(tiny_bundle)
+    if native.wordpiece_path() is None:
+        pytest.skip("the native library is not installed")
+    return Tokenizer(tiny_bundle.path / TOKENIZER, MAX_TOKENS)
+
+
+def library_alone(tiny_bundle: TinyBundle) -> Tokenizer:
+    """As on a machine without the native library."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "wordpiece_path", lambda: None)
+        return Tokenizer(tiny_bundle.path / TOKENIZER, MAX_TOKENS)
 
 
 @pytest.fixture(scope="module")
 def authority(tiny_bundle: TinyBundle) -> tokenizers.Tokenizer:
     """The library, set by hand to neither pad nor cut."""
-    authority = tokenizers.Tokenizer.from_file(str(tiny_bundle.path / "tokenizer.json"))
+    authority = tokenizers.Tokenizer.from_file(str(tiny_bundle.path / TOKENIZER))
     authority.no_padding()
     authority.no_truncation()
     return authority
@@ -54,7 +68,7 @@ def test_one_thread_gives_the_same_and_never_uses_the_pool(
     tiny_bundle: TinyBundle, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = [f"dog {number} rains" for number in range(2 * module.PARALLEL_FROM)]
-    alone = Tokenizer(tiny_bundle.path / "tokenizer.json", MAX_TOKENS, threads=1)
+    alone = LibraryTokenizer(tiny_bundle.path / TOKENIZER, MAX_TOKENS, threads=1)
     sizes: list[int] = []
 
     class Spy:
@@ -65,9 +79,38 @@ def test_one_thread_gives_the_same_and_never_uses_the_pool(
             sizes.append(len(texts))
             return self.library.encode_batch_fast(texts, add_special_tokens=add_special_tokens)
 
-    monkeypatch.setattr(alone, "_tokenizer", Spy(alone._tokenizer))
+    monkeypatch.setattr(alone, "library", Spy(alone.library))
     assert rows(alone.encode(texts)) == rows(tokenizer.encode(texts))
     assert set(sizes) == {1}
+
+
+def test_texts_that_the_library_takes_keep_their_place(tokenizer: Tokenizer, authority: tokenizers.Tokenizer) -> None:
+    texts = ["dog", "한국", "", "the [UNK] dog", "\u302e man", "music " * 20, "한 " * 20, "rains"]
+    for chosen in (texts, texts[1:2], texts[::-1], texts * 20):
+        packed = tokenizer.encode(chosen)
+        expected = [authority.encode(text, add_special_tokens=False).ids for text in chosen]
+        assert rows(packed) == [ids[:MAX_TOKENS] for ids in expected]
+        assert packed.truncated.tolist() == [len(ids) > MAX_TOKENS for ids in expected]
+
+
+def test_name_and_degraded(tiny_bundle: TinyBundle, tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture) -> None:
+    if tokenizer.name == "native":
+        assert tokenizer.degraded is None
+        return
+    assert (tokenizer.name, tokenizer.degraded) == ("tokenizers", "no libcmow_wordpiece.so is installed")
+    library_alone(tiny_bundle)
+    assert "no libcmow_wordpiece.so is installed" in caplog.text
+
+
+def test_another_kind_of_tokenizer_is_left_to_the_library(tmp_path: Path, authority: tokenizers.Tokenizer) -> None:
+    other = tokenizers.Tokenizer.from_str(authority.to_str())
+    other.normalizer = normalizers.BertNormalizer(lowercase=False)
+    other.save(str(tmp_path / TOKENIZER))
+    tokenizer = Tokenizer(tmp_path / TOKENIZER, MAX_TOKENS)
+    assert tokenizer.name == "tokenizers"
+    assert tokenizer.degraded is not None
+    assert tokenizer.degraded.startswith(("normalizer: expected", "no libcmow_wordpiece.so"))
+    assert rows(tokenizer.encode(["The DOG"])) == [other.encode("The DOG", add_special_tokens=False).ids]
 
 
 def test_take(tokenizer: Tokenizer) -> None:
