@@ -132,25 +132,34 @@ def check_tables(tables: Tables) -> None:
         raise ValueError(f"forward_deltas: expected a matrix side of 1 to {MAX_MATRIX_DIM}, found {d}")
 
 
-def check_tokens(token_ids: Tensor, cu_seqlens: Tensor, vocab_size: int) -> None:
-    """``ValueError`` unless ``token_ids`` [N] are int64 in [0, V) and ``cu_seqlens`` [B+1] int64 rises from 0 to N."""
-    for name, tensor in (("token_ids", token_ids), ("cu_seqlens", cu_seqlens)):
-        if tensor.dtype != torch.int64 or tensor.dim() != 1:
-            raise ValueError(f"{name}: expected int64 of rank 1, found {tensor.dtype} of rank {tensor.dim()}")
-        if not tensor.is_contiguous():
-            raise ValueError(f"{name}: expected a contiguous tensor, found strides {tensor.stride()}")
-    N = len(token_ids)
-    if len(cu_seqlens) == 0 or int(cu_seqlens[0]) != 0 or int(cu_seqlens[-1]) != N:
+def check_offsets(cu_seqlens: Tensor, tokens: int) -> None:
+    """``ValueError`` unless ``cu_seqlens`` [B+1] is int64 and rises from 0 to ``tokens``."""
+    _check_packed("cu_seqlens", cu_seqlens)
+    if len(cu_seqlens) == 0 or int(cu_seqlens[0]) != 0 or int(cu_seqlens[-1]) != tokens:
         ends = "nothing" if len(cu_seqlens) == 0 else f"{int(cu_seqlens[0])} ... {int(cu_seqlens[-1])}"
-        raise ValueError(f"cu_seqlens: expected it to run from 0 to {N} (the number of tokens), found {ends}")
+        raise ValueError(f"cu_seqlens: expected it to run from 0 to {tokens} (the number of tokens), found {ends}")
     if len(falls := (cu_seqlens.diff() < 0).nonzero()):
         at = int(falls[0]) + 1
         before, found = cu_seqlens[at - 1 : at + 1].tolist()
         raise ValueError(f"cu_seqlens: expected no decrease, found {found} after {before} at position {at}")
+
+
+def check_tokens(token_ids: Tensor, cu_seqlens: Tensor, vocab_size: int) -> None:
+    """``ValueError`` unless ``token_ids`` [N] are int64 in [0, V) and ``cu_seqlens`` [B+1] int64 rises from 0 to N."""
+    _check_packed("token_ids", token_ids)
+    N = len(token_ids)
+    check_offsets(cu_seqlens, N)
     if N and (int(token_ids.min()) < 0 or int(token_ids.max()) >= vocab_size):
         at = int(((token_ids < 0) | (token_ids >= vocab_size)).nonzero()[0])
         found = int(token_ids[at])
         raise ValueError(f"token_ids: expected numbers in [0, {vocab_size}), found {found} at position {at}")
+
+
+def _check_packed(name: str, tensor: Tensor) -> None:
+    if tensor.dtype != torch.int64 or tensor.dim() != 1:
+        raise ValueError(f"{name}: expected int64 of rank 1, found {tensor.dtype} of rank {tensor.dim()}")
+    if not tensor.is_contiguous():
+        raise ValueError(f"{name}: expected a contiguous tensor, found strides {tensor.stride()}")
 
 
 def forward(token_ids: Tensor, cu_seqlens: Tensor, tables: Tables, per_token: bool, threads: int) -> Tensor:

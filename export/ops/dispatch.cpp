@@ -1,7 +1,8 @@
-// Which kernel runs, decided on the machine that runs it.
+// Which kernels run, decided on the machine that runs them.
 #include <cstring>
 #include <string>
 
+#include "align_pairs.h"
 #include "hybrid_encode.h"
 
 namespace cmow {
@@ -33,6 +34,15 @@ const Kernel* select_kernel(const char* name) {
   for (const Kernel* kernel : kKernels)
     if (runs_here(*kernel) && (best || std::strcmp(name, kernel->isa) == 0)) return kernel;
   return nullptr;
+}
+
+const AlignKernel& align_kernel_of(const Kernel& kernel) {
+#ifdef CMOW_X86_64
+  if (&kernel == &avx512_kernel) return avx512_align_kernel;
+  if (&kernel == &avx2_kernel) return avx2_align_kernel;
+#endif
+  static_cast<void>(kernel);
+  return portable_align_kernel;
 }
 
 const char* supported_isas() {

@@ -1,4 +1,5 @@
-// ai.cmow::HybridEncode for ONNX Runtime: checks every input, runs the kernel on the session's own threads, registers the op.
+// ai.cmow::HybridEncode for ONNX Runtime: checks every input, runs the kernel on the session's own threads; and
+// registration of all ops.
 //
 //   token_ids [N] int64 | int32, cu_seqlens [B + 1] int64,
 //   vectors [V, e], forward_deltas [V, d, d], backward_deltas [V, d, d]: float32 | float16 | int8,
@@ -6,18 +7,16 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
-#include <climits>
 #include <cstdlib>
-#include <exception>
-#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "align_pairs_op.h"
 #include "hybrid_encode.h"
-#include "ort_abi.h"
+#include "ort_op.h"
 #include "schedule.h"
 
 namespace cmow {
@@ -26,91 +25,8 @@ namespace {
 enum Input : size_t { kTokenIds, kCuSeqlens, kVectors, kForwardDeltas, kBackwardDeltas, kScales, kInputs };
 constexpr const char* kInputNames[kInputs] = {"token_ids", "cu_seqlens", "vectors", "forward_deltas", "backward_deltas", "scales"};
 
-/// A status of ONNX Runtime on its way through C++ code; `guarded` hands it over.
-struct StatusError {
-  ort::Status* status;
-};
-
-/// An input that the contract does not allow.
-struct InvalidInput : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-void check(ort::Status* status) {
-  if (status != nullptr) throw StatusError{status};
-}
-
-/// Runs `body`; whatever it throws becomes a status, so that no exception crosses the C boundary.
-template <class Body>
-ort::Status* guarded(const ort::Api& api, Body body) noexcept {
-  try {
-    body();
-    return nullptr;
-  } catch (const StatusError& error) {
-    return error.status;
-  } catch (const InvalidInput& error) {
-    return api.CreateStatus(ort::kInvalidArgument, (std::string("HybridEncode: ") + error.what()).c_str());
-  } catch (const std::exception& error) {
-    return api.CreateStatus(ort::kFail, error.what());
-  } catch (...) {
-    return api.CreateStatus(ort::kFail, "HybridEncode: unknown error");
-  }
-}
-
-/// One input tensor.
-struct Tensor {
-  const char* name;
-  ort::ElementType type;
-  std::vector<int64_t> shape;
-  const void* data;
-
-  template <class T>
-  const T* as() const { return static_cast<const T*>(data); }
-};
-
-std::string text(const std::vector<int64_t>& shape) {
-  std::string result = "[";
-  for (size_t i = 0; i < shape.size(); ++i) result += (i ? ", " : "") + std::to_string(shape[i]);
-  return result + "]";
-}
-
-std::string text(ort::ElementType type) {
-  switch (type) {
-    case ort::kFloat: return "float32";
-    case ort::kFloat16: return "float16";
-    case ort::kInt8: return "int8";
-    case ort::kInt32: return "int32";
-    case ort::kInt64: return "int64";
-    default: return "ONNX element type " + std::to_string(static_cast<int>(type));
-  }
-}
-
-[[noreturn]] void wrong_type(const Tensor& tensor, const std::string& expected) {
-  throw InvalidInput(std::string(tensor.name) + " must be " + expected + ", got " + text(tensor.type));
-}
-
-[[noreturn]] void wrong_shape(const Tensor& tensor, const std::string& expected) {
-  throw InvalidInput(std::string(tensor.name) + " must have shape " + expected + ", got " + text(tensor.shape));
-}
-
-Tensor read_input(const ort::Api& api, const ort::KernelContext* context, size_t index) {
-  const ort::Value* value = nullptr;
-  check(api.KernelContext_GetInput(context, index, &value));
-  if (value == nullptr) throw InvalidInput(std::string(kInputNames[index]) + " is missing");
-  Tensor tensor{kInputNames[index], ort::kUndefined, {}, nullptr};
-  ort::TensorInfo* info = nullptr;
-  check(api.GetTensorTypeAndShape(value, &info));
-  const auto release = [&](ort::TensorInfo* owned) { api.ReleaseTensorTypeAndShapeInfo(owned); };
-  const std::unique_ptr<ort::TensorInfo, decltype(release)> owner(info, release);
-  size_t rank = 0;
-  check(api.GetTensorElementType(info, &tensor.type));
-  check(api.GetDimensionsCount(info, &rank));
-  tensor.shape.resize(rank);
-  check(api.GetDimensions(info, tensor.shape.data(), rank));
-  void* data = nullptr;
-  check(api.GetTensorMutableData(const_cast<ort::Value*>(value), &data));  // the only accessor; the data is only read
-  tensor.data = data;
-  return tensor;
+Tensor read_input(const ort::Api& api, const ort::KernelContext* context, Input index) {
+  return cmow::read_input(api, context, index, kInputNames[index]);
 }
 
 bool has_scales(const ort::Api& api, const ort::KernelContext* context) {
@@ -171,23 +87,6 @@ CheckedTables read_tables(const ort::Api& api, const ort::KernelContext* context
            static_cast<int>(vector_size)}, vocabulary};
 }
 
-/// Checks cu_seqlens against N tokens.
-void check_offsets(const Tensor& cu_seqlens, int64_t tokens) {
-  if (cu_seqlens.type != ort::kInt64) wrong_type(cu_seqlens, "int64");
-  if (cu_seqlens.shape.size() != 1 || cu_seqlens.shape[0] < 1) wrong_shape(cu_seqlens, "[B + 1]");
-  const auto* offsets = cu_seqlens.as<int64_t>();
-  const int64_t sentences = cu_seqlens.shape[0] - 1;
-  const auto at = [&](int64_t i) { return "cu_seqlens[" + std::to_string(i) + "]"; };
-  if (offsets[0] != 0) throw InvalidInput(at(0) + " must be 0, got " + std::to_string(offsets[0]));
-  for (int64_t i = 0; i < sentences; ++i)
-    if (offsets[i + 1] < offsets[i])
-      throw InvalidInput("cu_seqlens must not decrease: " + at(i) + " is " + std::to_string(offsets[i]) + " and " + at(i + 1) +
-                         " is " + std::to_string(offsets[i + 1]));
-  if (offsets[sentences] != tokens)
-    throw InvalidInput(at(sentences) + " must be the number of token ids, " + std::to_string(tokens) + ", got " +
-                       std::to_string(offsets[sentences]));
-}
-
 /// Copies N ids to int32, all of them checked to lie in [0, V).
 template <class Id>
 void copy_ids(const Id* ids, int64_t vocabulary, std::vector<int32_t>& out) {
@@ -213,16 +112,19 @@ std::vector<int32_t> read_ids(const Tensor& token_ids, int64_t vocabulary) {
 
 /// Runs all tasks, on the session's pool where there is more than one.
 void run_schedule(const ort::Api& api, const ort::KernelContext* context, Schedule& schedule) {
-  const auto parallel = [&](size_t tasks, void (*task)(void*, size_t)) {
-    if (tasks == 1) task(&schedule, 0);
-    else if (tasks > 1) check(api.KernelContext_ParallelFor(context, task, tasks, 0, &schedule));
-  };
-  parallel(schedule.encode_tasks(), [](void* self, size_t i) { static_cast<const Schedule*>(self)->encode(i); });
-  parallel(schedule.join_tasks(), [](void* self, size_t i) { static_cast<const Schedule*>(self)->join(i); });
+  const auto encode = [](void* self, size_t i) { static_cast<const Schedule*>(self)->encode(i); };
+  const auto join = [](void* self, size_t i) { static_cast<const Schedule*>(self)->join(i); };
+  run_tasks(api, context, schedule.encode_tasks(), encode, &schedule);
+  run_tasks(api, context, schedule.join_tasks(), join, &schedule);
 }
 
 /// The op's state in one session.
 struct Session {
+  using SessionKernel = Kernel;
+  static constexpr const char* kName = "HybridEncode";
+  static constexpr size_t kInputs = Input::kInputs;
+  static constexpr size_t kFirstOptional = kScales;
+
   const ort::Api& api;
   const Kernel& kernel;
 
@@ -230,46 +132,14 @@ struct Session {
     const Tensor token_ids = read_input(api, context, kTokenIds), cu_seqlens = read_input(api, context, kCuSeqlens);
     const CheckedTables checked = read_tables(api, context);
     const std::vector<int32_t> ids = read_ids(token_ids, checked.vocabulary);
-    check_offsets(cu_seqlens, token_ids.shape[0]);
+    check_offsets(cu_seqlens, token_ids.shape[0], "token ids");
     const Tables& tables = checked.tables;
-    const int64_t shape[2] = {cu_seqlens.shape[0] - 1, tables.vector_size + 2 * tables.side * tables.side};
-    ort::Value* output = nullptr;
-    void* rows = nullptr;
-    check(api.KernelContext_GetOutput(context, 0, shape, 2, &output));
-    check(api.GetTensorMutableData(output, &rows));
+    const int64_t sentences = cu_seqlens.shape[0] - 1;
+    float* rows = make_output(api, context, {sentences, tables.vector_size + 2 * tables.side * tables.side});
     const bool usual = tables.side == kSide && tables.vector_size == kVector;
-    Schedule schedule(usual || kernel.any_shape ? kernel : portable_kernel, tables, ids.data(), cu_seqlens.as<int64_t>(), shape[0],
-                      static_cast<float*>(rows));
+    Schedule schedule(usual || kernel.any_shape ? kernel : portable_kernel, tables, ids.data(), cu_seqlens.as<int64_t>(), sentences,
+                      rows);
     run_schedule(api, context, schedule);
-  }
-};
-
-/// HybridEncode on the CPU with one kernel.
-struct Op : ort::CustomOp {
-  const Kernel& kernel;
-
-  explicit Op(const Kernel& chosen) : kernel(chosen) {
-    GetName = [](const CustomOp*) { return "HybridEncode"; };
-    GetExecutionProviderType = [](const CustomOp*) { return "CPUExecutionProvider"; };
-    GetInputType = [](const CustomOp*, size_t) { return ort::kUndefined; };  // any: `compute` checks, and says what is wrong
-    GetInputTypeCount = [](const CustomOp*) -> size_t { return kInputs; };
-    GetOutputType = [](const CustomOp*, size_t) { return ort::kFloat; };
-    GetOutputTypeCount = [](const CustomOp*) -> size_t { return 1; };
-    GetInputCharacteristic = [](const CustomOp*, size_t i) { return i == kScales ? ort::kOptional : ort::kRequired; };
-    GetOutputCharacteristic = [](const CustomOp*, size_t) { return ort::kRequired; };
-    GetInputMemoryType = [](const CustomOp*, size_t) { return 0; };
-    GetVariadicInputMinArity = GetVariadicOutputMinArity = [](const CustomOp*) { return 1; };
-    GetVariadicInputHomogeneity = GetVariadicOutputHomogeneity = [](const CustomOp*) { return 1; };
-    GetStartVersion = [](const CustomOp*) { return 1; };
-    GetEndVersion = [](const CustomOp*) { return INT_MAX; };
-    CreateKernelV2 = [](const CustomOp* op, const ort::Api* api, const ort::KernelInfo*, void** out) {
-      return guarded(*api, [&] { *out = new Session{*api, static_cast<const Op*>(op)->kernel}; });
-    };
-    KernelComputeV2 = [](void* session, ort::KernelContext* context) {
-      const auto* self = static_cast<const Session*>(session);
-      return guarded(self->api, [&] { self->compute(context); });
-    };
-    KernelDestroy = [](void* session) { delete static_cast<Session*>(session); };
   }
 };
 
@@ -288,16 +158,17 @@ void add_cuda_ops(const ort::Api& api, ort::CustomOpDomain* domain) {
   const std::string path = cuda_library();
   if (path.empty()) return;
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) throw std::runtime_error("HybridEncode: cannot load " + path + ": " + dlerror());
+  if (library == nullptr) throw std::runtime_error("cannot load " + path + ": " + dlerror());
   const auto op_at = reinterpret_cast<const ort::CustomOp* (*)(size_t)>(dlsym(library, "cmow_cuda_op"));
-  if (op_at == nullptr) throw std::runtime_error("HybridEncode: " + path + " has no function cmow_cuda_op");
+  if (op_at == nullptr) throw std::runtime_error(path + " has no function cmow_cuda_op");
   for (size_t i = 0; const ort::CustomOp* op = op_at(i); ++i) check(api.CustomOpDomain_Add(domain, op));
 }
 
 ort::CustomOpDomain* make_domain(const ort::Api& api, const Kernel& kernel) {
   ort::CustomOpDomain* domain = nullptr;
   check(api.CreateCustomOpDomain("ai.cmow", &domain));
-  check(api.CustomOpDomain_Add(domain, new Op(kernel)));  // both live as long as the process
+  check(api.CustomOpDomain_Add(domain, new CpuOp<Session>(kernel)));  // ops and domain live as long as the process
+  check(api.CustomOpDomain_Add(domain, new_align_pairs_op(align_kernel_of(kernel))));
   add_cuda_ops(api, domain);
   return domain;
 }
@@ -328,8 +199,8 @@ const Kernel& kernel_from_environment() {
 CMOW_EXPORT ort::Status* RegisterCustomOps(ort::SessionOptions* options, const ort::ApiBase* base) {
   const ort::Api* api = base->GetApi(ort::kApiVersion);
   if (api == nullptr)
-    return base->GetApi(1)->CreateStatus(ort::kFail, "HybridEncode: needs ONNX Runtime 1.17 or newer");
-  return cmow::guarded(*api, [&] {
+    return base->GetApi(1)->CreateStatus(ort::kFail, "ai.cmow: needs ONNX Runtime 1.17 or newer");
+  return cmow::guarded(*api, "ai.cmow", [&] {
     cmow::check(api->AddCustomOpDomain(options, cmow::domain_of(*api, cmow::kernel_from_environment())));
   });
 }

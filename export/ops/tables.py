@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from export.ops.function_body import DOMAIN, OP_TYPE
+from export.ops.signatures import HYBRID_ENCODE
 from service.bundle import Bundle, TableDtype
 
 Arrays = Mapping[str, NDArray[Any]]
 
-INPUT_NAMES = ("token_ids", "cu_seqlens", "vectors", "forward_deltas", "backward_deltas", "scales")
+INPUT_NAMES = tuple(HYBRID_ENCODE.inputs)
 TABLE_NAMES = INPUT_NAMES[2:]
 
 

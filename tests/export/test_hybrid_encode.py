@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
@@ -36,27 +35,6 @@ ODD_LENGTHS = [0, 1, 2, 63, 64, 65, 129, 0, 1000, 3, 256, 257, 0]
 # Relative L2 error allowed against float64. Rounding errors of a product grow with the square root of its length.
 TOLERANCE = 1e-5
 TOLERANCE_100K = 1e-4
-
-
-def supported_isas() -> list[str]:
-    """The instruction sets that the library and this machine share."""
-    previous = os.environ.get("CMOW_ISA")
-    found: list[str] = []
-    for name in ("avx512", "avx2", "portable"):
-        os.environ["CMOW_ISA"] = name
-        if LIBRARY is not None and kernel_isa(LIBRARY) == name:
-            found.append(name)
-    os.environ.pop("CMOW_ISA")
-    if previous is not None:
-        os.environ["CMOW_ISA"] = previous
-    return found or ["portable"]
-
-
-@pytest.fixture(params=supported_isas())
-def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Sessions made in the test use this instruction set."""
-    monkeypatch.setenv("CMOW_ISA", request.param)
-    return str(request.param)
 
 
 def make_tables(dtype: TableDtype, d: int, e: int, noise: float = 0.05) -> Arrays:
