@@ -1,0 +1,301 @@
+"""``cmow-score``: files of sentence pairs from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields
+from importlib.util import find_spec
+from pathlib import Path
+from typing import BinaryIO, Literal, NoReturn
+
+from pydantic import ValidationError
+
+from service.bulk.encoders import CsvEncoder, Encoder, JsonlEncoder
+from service.bulk.readers import CsvReader, JsonlReader, Reader, ReadOptions
+from service.bulk.rows import RowCheck
+from service.bulk.run import BulkRun
+from service.bulk.scoring import EngineScorer, Task, column_names
+from service.bulk.sinks import PartialFile, Sink, StandardOutput
+from service.bundle import Bundle, load_bundle
+from service.cli import limit_tokenizer_threads
+from service.engine import Engine, EngineOptions
+from service.errors import BadRowError, ServiceError, StartError, UsageError
+from service.flags import add_setting_flags, explain
+from service.settings import Settings
+
+Format = Literal["jsonl", "csv", "parquet"]
+
+STANDARD = "-"
+FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+FIELDS: dict[Task, tuple[str, str]] = {
+    "similarity": ("sentence1", "sentence2"),
+    "entailment": ("premise", "hypothesis"),
+}
+SETTINGS = ("bundle", "verify_hashes", "threads", "require_fused_op", "max_text_chars")
+
+DESCRIPTION = """\
+Score a file of sentence pairs in constant memory. Every column is kept; the scores stand behind:
+
+  similarity   cmow_similarity (cosine, -1 to 1), cmow_truncated
+  entailment   cmow_label, cmow_entailment, cmow_neutral, cmow_contradiction, cmow_truncated
+"""
+EPILOG = """\
+examples:
+  cmow-score pairs.jsonl --task similarity --output scored.jsonl
+  cmow-score nli.csv --task entailment --fields text_a text_b --output scored.parquet
+  zcat pairs.jsonl.gz | cmow-score - --task similarity | head
+
+A run that ends early, by kill -9 too, leaves OUTPUT.partial and OUTPUT.partial.json; the same command then goes on, and
+no row is lost or repeated. With standard input, give it the same stream. Standard output starts anew.
+
+Exit status: 0 all rows are scored, or skipped as asked; 1 the run failed; 2 it could not start; 3 a row is bad;
+130 stopped by Ctrl-C; 141 nobody reads standard output any more.
+"""
+
+
+@dataclass(frozen=True)
+class BulkOptions:
+    """The flags of ``cmow-score`` that are no settings of the service; ``None`` is found from the others."""
+
+    input: str
+    task: Task
+    output: str
+    fields: tuple[str, str] | None
+    input_format: Format | None
+    output_format: Format | None
+    prefix: str
+    on_bad_row: Literal["stop", "skip"]
+    block_rows: int
+    max_line_bytes: int
+    restart: bool
+    overwrite: bool
+    progress: bool
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Score a file; the exit status is as ``--help`` says."""
+    given = vars(_parser().parse_args(arguments))
+    given["fields"] = tuple(given["fields"] or ()) or None
+    options = BulkOptions(**{field.name: given.pop(field.name) for field in fields(BulkOptions)})
+    try:
+        settings = Settings(**given)
+        score(options, settings)
+    except ValidationError as error:
+        _fail(2, explain(error))
+    except (StartError, UsageError) as error:
+        _fail(2, error.message)
+    except BadRowError as error:
+        _fail(3, error.message)
+    except BrokenPipeError:
+        _leave_quietly()
+    except (ServiceError, OSError) as error:
+        _fail(1, str(error))
+    except KeyboardInterrupt:
+        _fail(130, "stopped")
+    sys.exit(0)
+
+
+def score(options: BulkOptions, settings: Settings) -> None:
+    """Score as ``options`` say; raises ``ServiceError`` or ``OSError``."""
+    limit_tokenizer_threads(settings.threads)
+    bundle = load_bundle(settings.bundle, settings.verify_hashes)
+    columns = column_names(options.task, options.prefix, bundle.manifest.labels)
+    check = RowCheck(options.fields or FIELDS[options.task], settings.max_text_chars, columns)
+    with ExitStack() as stack:
+        reader = _open_reader(options, ReadOptions(check, options.block_rows, options.max_line_bytes), stack)
+        sink = _open_sink(options, _identity(options, check, bundle), stack)
+        engine = Engine(bundle, EngineOptions(threads=settings.threads, require_fused_op=settings.require_fused_op))
+        BulkRun(
+            name=_input_name(options),
+            reader=reader,
+            scorer=EngineScorer(engine, options.task, options.prefix),
+            encoder=_encoder(_output_format(options), sink.position.memory),
+            sink=sink,
+            on_bad_row=options.on_bad_row,
+            progress=options.progress,
+        ).run()
+
+
+def _open_reader(options: BulkOptions, reading: ReadOptions, stack: ExitStack) -> Reader:
+    kind, name = _input_format(options), _input_name(options)
+    if kind == "parquet":
+        if options.input == STANDARD:
+            raise UsageError("Parquet is read from its end: expected a file, got standard input")
+        _require_pyarrow()
+        from service.bulk.parquet import ParquetReader
+
+        with _starting(name):
+            return ParquetReader(Path(options.input), reading)
+    with _starting(name):
+        source, total = stack.enter_context(_source(options.input))
+        return JsonlReader(source, total, reading) if kind == "jsonl" else CsvReader(source, name, total, reading)
+
+
+@contextmanager
+def _source(path: str) -> Iterator[tuple[BinaryIO, int | None]]:
+    """The stream ``path``, and its bytes where it is a file."""
+    if path == STANDARD:
+        yield sys.stdin.buffer, None
+        return
+    with Path(path).open("rb") as source:
+        yield source, os.fstat(source.fileno()).st_size
+
+
+def _open_sink(options: BulkOptions, identity: dict[str, str], stack: ExitStack) -> Sink:
+    if options.output == STANDARD:
+        return StandardOutput()
+    output = Path(options.output)
+    if output.exists() and not options.overwrite:
+        raise UsageError(f"{output}: expected no such file yet (see --overwrite)")
+    with _starting(options.output):
+        return stack.enter_context(PartialFile(output, identity, options.restart))
+
+
+def _encoder(kind: Format, memory: str) -> Encoder:
+    if kind == "jsonl":
+        return JsonlEncoder()
+    if kind == "csv":
+        return CsvEncoder(memory)
+    from service.bulk.parquet import ParquetEncoder
+
+    return ParquetEncoder(memory)
+
+
+def _input_name(options: BulkOptions) -> str:
+    return "standard input" if options.input == STANDARD else options.input
+
+
+def _input_format(options: BulkOptions) -> Format:
+    kind = options.input_format or FORMATS.get(Path(options.input).suffix.lower())
+    if kind is None and options.input != STANDARD:
+        raise UsageError(f"{options.input}: expected a name that ends in {', '.join(FORMATS)} (see --input-format)")
+    return kind or "jsonl"
+
+
+def _output_format(options: BulkOptions) -> Format:
+    """As asked, or as the name of the output says, or as the input unless that cannot be written as a stream."""
+    if options.output == STANDARD:
+        kind = options.output_format or ("csv" if _input_format(options) == "csv" else "jsonl")
+        if kind == "parquet":
+            raise UsageError("Parquet cannot be written as a stream: expected a file, got standard output")
+        return kind
+    kind = options.output_format or FORMATS.get(Path(options.output).suffix.lower()) or _input_format(options)
+    if kind == "parquet":
+        _require_pyarrow()
+    return kind
+
+
+def _identity(options: BulkOptions, check: RowCheck, bundle: Bundle) -> dict[str, str]:
+    """What must not change between the parts of a run."""
+    identity = {
+        "input": options.input,
+        "input format": _input_format(options),
+        "output format": _output_format(options),
+        "task": options.task,
+        "fields": " ".join(check.fields),
+        "prefix": options.prefix,
+        "limits": f"{check.max_text_chars} characters, {options.max_line_bytes} bytes",
+        "model": " ".join(entry.sha256[:16] for _, entry in sorted(bundle.manifest.files.items())),
+    }
+    if options.input != STANDARD:
+        stat = os.stat(options.input)
+        identity["input of"] = f"{stat.st_size} bytes, changed at {stat.st_mtime_ns} ns"
+    return identity
+
+
+def _require_pyarrow() -> None:
+    if find_spec("pyarrow") is None:
+        raise UsageError('Parquet needs pyarrow, which is not installed: pip install "cmow[parquet]"')
+
+
+@contextmanager
+def _starting(name: str) -> Iterator[None]:
+    """What the system refuses here means that the run cannot start."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{name}: {error.strerror or error}") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "cmow-score",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("input", help="JSON lines, CSV or Parquet, as its name ends; - reads standard input")
+    parser.add_argument("--task", required=True, choices=list(FIELDS), help="what to score")
+    parser.add_argument("--output", "-o", default=STANDARD, metavar="FILE", help="default: - (standard output)")
+    _add_format_flags(parser.add_argument_group("rows"))
+    _add_run_flags(parser.add_argument_group("run"))
+    model = parser.add_argument_group("model", "Each is also an environment variable, in brackets; flags win.")
+    add_setting_flags(model, SETTINGS)
+    return parser
+
+
+def _add_format_flags(group: argparse._ArgumentGroup) -> None:
+    formats = sorted(set(FORMATS.values()))
+    group.add_argument(
+        "--fields",
+        nargs=2,
+        metavar=("FIRST", "SECOND"),
+        help="columns of the texts; default: sentence1 sentence2, for entailment premise hypothesis",
+    )
+    group.add_argument("--prefix", default="cmow_", help="what the names of the new columns begin with; default: cmow_")
+    group.add_argument("--input-format", choices=formats, help="default: as the name ends; jsonl for standard input")
+    group.add_argument("--output-format", choices=formats, help="default: as the name ends, or as the input")
+    group.add_argument(
+        "--on-bad-row",
+        choices=["stop", "skip"],
+        default="stop",
+        help="a row that cannot be scored ends the run, or is left out, reported and counted; default: stop",
+    )
+    group.add_argument(
+        "--max-line-bytes", type=_positive, default=4 * 2**20, metavar="N", help="longest line; default: 4194304"
+    )
+
+
+def _add_run_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--restart", action="store_true", help="forget what an earlier run left unfinished")
+    group.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    group.add_argument(
+        "--block-rows",
+        type=_positive,
+        default=4096,
+        metavar="N",
+        help="rows scored and written at once, which memory grows with; default: 4096",
+    )
+    group.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=sys.stderr.isatty(),
+        help="a progress bar on standard error; default: where that is a terminal",
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text[:40]!r}")
+    return int(text)
+
+
+def _leave_quietly() -> NoReturn:
+    """End as a tool that SIGPIPE ended, without Python's own complaint when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(128 + signal.SIGPIPE)
+
+
+def _fail(status: int, message: str) -> NoReturn:
+    print(f"cmow-score: error: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

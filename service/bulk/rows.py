@@ -1,0 +1,60 @@
+"""One row of an input: its pair of texts, checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from service.bulk.blocks import Pair, Row
+from service.errors import InvalidTextError, SchemaError, UsageError
+from service.texts import check_characters
+
+SHOWN = 60  # characters of a wrong value that a message repeats
+TAKEN = "expected no column {}, since the scores take its name (see --prefix)"
+
+
+@dataclass(frozen=True)
+class RowCheck:
+    """What every row must have: two texts under ``fields``, and no column that the scores will take."""
+
+    fields: tuple[str, str]
+    max_text_chars: int
+    taken: Collection[str]
+
+    def header(self, where: str, names: Sequence[str]) -> None:
+        """Check the columns of a whole file; raises ``UsageError``."""
+        for field in self.fields:
+            if field not in names:
+                raise UsageError(f"{where}: expected a column {field} (see --fields), got {', '.join(names)[:200]}")
+        for name in names:
+            if names.count(name) > 1:
+                raise UsageError(f"{where}: expected columns of different names, got {name[:SHOWN]} twice")
+        if taken := [name for name in names if name in self.taken]:
+            raise UsageError(f"{where}: {TAKEN.format(taken[0])}")
+
+    def pair(self, row: Row) -> Pair:
+        """The texts of ``row``; raises ``InvalidInputError``."""
+        if taken := [name for name in self.taken if name in row]:
+            raise SchemaError(TAKEN.format(taken[0]))
+        first, second = (self._text(row, field) for field in self.fields)
+        check_characters(zip(self.fields, (first, second), strict=True), self.max_text_chars)
+        return first, second
+
+    def _text(self, row: Row, field: str) -> str:
+        if field not in row:
+            raise SchemaError(f"{field}: expected a text, got no such column (see --fields)")
+        value = row[field]
+        if not isinstance(value, str):
+            raise SchemaError(f"{field}: expected a text, got {json.dumps(value, default=repr)[:SHOWN]}")
+        return value
+
+
+def check_unicode(row: Row) -> None:
+    """Raise ``InvalidTextError`` where some text in ``row``, however deep, is no Unicode and could not be written."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidTextError(
+            f"expected Unicode text, got a lone surrogate U+{ord(error.object[error.start]):04X}"
+        ) from None

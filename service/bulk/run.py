@@ -1,0 +1,86 @@
+"""A bulk run: every block read, scored, encoded and written, with a progress bar."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from tqdm import tqdm
+
+from service.bulk.blocks import BadRow, ScoredBlock, Scorer
+from service.bulk.encoders import Encoder
+from service.bulk.readers import Reader
+from service.bulk.sinks import Position, Sink
+from service.errors import BadRowError
+
+
+@dataclass(frozen=True)
+class BulkRun:
+    """The parts of a run; ``name`` is the input in messages."""
+
+    name: str
+    reader: Reader
+    scorer: Scorer
+    encoder: Encoder
+    sink: Sink
+    on_bad_row: Literal["stop", "skip"]
+    progress: bool
+
+    def run(self) -> None:
+        """Score what is left of the input; raises ``BulkError``, ``InferenceError`` or ``OSError``."""
+        start, before = time.perf_counter(), self.sink.position
+        if before.records:
+            self._say(f"going on behind record {before.records:,}, of which {before.scored:,} are scored")
+        with self._bar() as bar:
+            for scored in self.scorer(self.reader.blocks(before.records)):
+                self._report(scored.block.bad)
+                data = self.encoder.encode(scored)
+                self.sink.append(data, _behind(self.sink.position, scored, len(data), self.encoder.memory))
+                bar.set_postfix(pairs=f"{self.sink.position.scored:,}", refresh=False)
+                bar.update(scored.block.size)
+        self.sink.finish(self.encoder)
+        self._summarise(self.sink.position, before, time.perf_counter() - start)
+
+    def _bar(self) -> tqdm[None]:
+        return tqdm(
+            total=self.reader.total,
+            initial=self.sink.position.size,
+            unit=self.reader.unit,
+            unit_scale=True,
+            file=sys.stderr,
+            disable=not self.progress,
+        )
+
+    def _report(self, bad: Iterable[BadRow]) -> None:
+        for row in bad:
+            message = f"{self.name}:{row.line}: {row.message}"
+            if self.on_bad_row == "stop":
+                raise BadRowError(f"{message} (--on-bad-row skip leaves such rows out)")
+            self._say(f"skipped {message}")
+
+    def _summarise(self, now: Position, before: Position, seconds: float) -> None:
+        pairs = now.scored - before.scored
+        more = [f"{now.skipped:,} bad rows skipped"] * bool(now.skipped)
+        more += [f"{now.truncated:,} pairs cut to the model's limit"] * bool(now.truncated)
+        rate = f"{pairs:,} pairs in {seconds:.2f} s, {pairs / seconds:,.0f} pairs/second"
+        self._say("; ".join([rate, *more]))
+
+    def _say(self, message: str) -> None:
+        tqdm.write(f"cmow-score: {message}", file=sys.stderr)
+
+
+def _behind(before: Position, scored: ScoredBlock, size: int, memory: str) -> Position:
+    """The position behind a block that took ``size`` bytes."""
+    block = scored.block
+    return Position(
+        records=before.records + block.records,
+        size=before.size + block.size,
+        scored=before.scored + len(block.pairs),
+        skipped=before.skipped + len(block.bad),
+        truncated=before.truncated + scored.truncated,
+        bytes=before.bytes + size,
+        memory=memory,
+    )

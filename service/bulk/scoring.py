@@ -1,0 +1,61 @@
+"""Blocks to scored blocks with the engine in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from service.bulk.blocks import Block, Columns, ScoredBlock
+from service.engine import Engine, Floats, Ints
+from service.pairs import SentencePairs
+from service.tokenizer import PackedTokens
+
+Task = Literal["similarity", "entailment"]
+
+
+def column_names(task: Task, prefix: str, labels: list[str]) -> list[str]:
+    """Names of the columns that ``task`` adds, in their order."""
+    scores = ["similarity"] if task == "similarity" else ["label", *labels]
+    return [prefix + name for name in [*scores, "truncated"]]
+
+
+@dataclass(frozen=True)
+class EngineScorer:
+    """A ``Scorer``: one block after the other through ``engine``, which uses all its threads on each."""
+
+    engine: Engine
+    task: Task
+    prefix: str
+
+    def __call__(self, blocks: Iterable[Block]) -> Iterator[ScoredBlock]:
+        """Score ``blocks``, in order; raises ``InferenceError``."""
+        return map(self._score, blocks)
+
+    def _score(self, block: Block) -> ScoredBlock:
+        sentences = SentencePairs.of(block.pairs)
+        packed = self.engine.tokenizer.encode(sentences.texts)
+        empty = packed.lengths[sentences.index] == 0
+        good = ~empty.any(axis=1)
+        block = block.without([(int(row), _empty_message(empty[row])) for row in np.flatnonzero(~good)])
+        columns = self._columns(packed, sentences.index[good])
+        return ScoredBlock(block, block.rows.with_columns(columns), sum(columns[f"{self.prefix}truncated"]))
+
+    def _columns(self, packed: PackedTokens, pairs: Ints) -> Columns:
+        """Values of each new column for ``pairs`` [P, 2], rows of ``packed``."""
+        labels = self.engine.bundle.manifest.labels
+        truncated = packed.truncated[pairs].any(axis=1).tolist()
+        if self.task == "similarity":
+            values = [self.engine.score_similarity(packed, pairs).tolist(), truncated]
+        else:
+            scores: Floats = self.engine.score_entailment(packed, pairs)
+            best = [labels[column] for column in scores.argmax(axis=1)]
+            values = [best, *scores.T.tolist(), truncated]
+        return dict(zip(column_names(self.task, self.prefix, labels), values, strict=True))
+
+
+def _empty_message(empty: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str:
+    side = "the first" if empty[0] else "the second"
+    return f"{side} text: expected at least one token, got none"

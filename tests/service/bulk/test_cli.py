@@ -1,0 +1,150 @@
+"""``cmow-score`` as a process, its options, and its memory."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.bulk import cli
+from service.bulk.encoders import JsonlEncoder
+from service.bulk.readers import JsonlReader, ReadOptions
+from service.bulk.rows import RowCheck
+from service.bulk.run import BulkRun
+from service.bulk.scoring import EngineScorer
+from service.bulk.sinks import PartialFile
+from tests.served import open_engine
+from tests.service.bulk.conftest import Score
+from tests.tiny_bundle import TinyBundle
+
+GOOD = json.dumps({"sentence1": "a dog", "sentence2": "music"}) + "\n"
+
+
+def test_nobody_reads_standard_output_any_more(tmp_path: Path, tiny_bundle: TinyBundle) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(GOOD * 5000)
+    command = [sys.executable, "-W", "error", "-m", "service.bulk.cli", str(path), "--task", "similarity"]
+    command += ["--block-rows", "100", "--bundle", str(tiny_bundle.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["sentence1"] == "a dog"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nowhere.jsonl"], "nowhere.jsonl: No such file or directory"),
+        (["nowhere.parquet"], "nowhere.parquet: "),
+        (["pairs.txt"], "pairs.txt: expected a name that ends in .jsonl, .ndjson, .csv, .parquet"),
+        (["-", "--input-format", "parquet"], "expected a file, got standard input"),
+        (["-", "--output-format", "parquet"], "expected a file, got standard output"),
+        (["-", "-o", "nowhere/out.jsonl"], "nowhere/out.jsonl: No such file or directory"),
+        (["-", "--bundle", "nowhere"], "expected a bundle folder at nowhere, found nothing"),
+        (["-", "--threads", "-1"], "threads: Input should be greater than or equal to 0, got '-1'"),
+    ],
+)
+def test_what_cannot_start(
+    tmp_path: Path,
+    score: Score,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    says: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert score(*arguments, "--task", "similarity") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("cmow-score: error: ")
+    assert says in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["pairs.parquet"], ["-", "-o", "out.parquet"]])
+def test_parquet_without_pyarrow(
+    score: Score, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "pyarrow" else importlib.util.find_spec(name))
+    assert score(*arguments, "--task", "similarity") == 2
+    assert 'Parquet needs pyarrow, which is not installed: pip install "cmow[parquet]"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--block-rows", "0"], ["--block-rows", "x"], ["--task", "both"], ["--colour"]])
+def test_wrong_flags(score: Score, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert score("-", "--task", "similarity", *arguments) == 2
+    assert arguments[0] in capsys.readouterr().err
+
+
+def test_help_names_every_flag_with_its_variable_and_every_status(
+    score: Score, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert score("--help") == 0
+    text = capsys.readouterr().out
+    for name in cli.SETTINGS:
+        assert re.search(rf"--{name.replace('_', '-')}\b", text)
+        assert f"CMOW_{name.upper()}" in text
+    for status in ("0 all", "1 the run failed", "2 it could not start", "3 a row is bad", "130 stopped", "141 nobody"):
+        assert status in text
+
+
+def test_progress(tmp_path: Path, score: Score, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(GOOD * 3)
+    assert score(path, "--task", "similarity", "-o", tmp_path / "out.jsonl", "--progress") == 0
+    error = capsys.readouterr().err
+    assert "100%" in error
+    assert re.search(r"cmow-score: 3 pairs in [\d.]+ s, [\d,]+ pairs/second\n", error)
+
+
+class Lines:
+    """A stream of ``lines`` equal lines that is never in memory as a whole."""
+
+    LINE = (json.dumps({"sentence1": "a dog", "sentence2": "music", "kept": "x" * 2000}) + "\n").encode()
+
+    def __init__(self, lines: int) -> None:
+        self.left = lines
+
+    def readline(self, limit: int) -> bytes:
+        assert limit > len(self.LINE)
+        self.left -= 1
+        return bytes(bytearray(self.LINE)) if self.left >= 0 else b""
+
+
+class Watch:
+    """Passes blocks on, and notes the memory in use at each."""
+
+    def __init__(self, scorer: EngineScorer) -> None:
+        self.scorer = scorer
+        self.seen: list[int] = []
+
+    def __call__(self, blocks: Any) -> Iterator[Any]:
+        for scored in self.scorer(blocks):
+            self.seen.append(tracemalloc.get_traced_memory()[0])
+            yield scored
+
+
+def test_memory_does_not_grow_with_the_input(tmp_path: Path, tiny_bundle: TinyBundle) -> None:
+    """What Python holds at the last block is what it held at the fifth, save for 1 % of what was read between."""
+    check = RowCheck(("sentence1", "sentence2"), 1000, ["cmow_similarity"])
+    blocks, rows = 40, 50
+    reader = JsonlReader(Lines(blocks * rows), None, ReadOptions(check, rows, 5000))  # type: ignore[arg-type]
+    watch = Watch(EngineScorer(open_engine(tiny_bundle, "portable"), "similarity", "cmow_"))
+    with PartialFile(tmp_path / "out.jsonl", {}, restart=False) as sink:
+        tracemalloc.start()
+        BulkRun("lines", reader, watch, JsonlEncoder(), sink, "stop", progress=False).run()
+        tracemalloc.stop()
+        assert sink.position.scored == blocks * rows
+        assert sink.position.size == blocks * rows * len(Lines.LINE)
+    assert len(watch.seen) == blocks
+    assert watch.seen[-1] - watch.seen[4] < (blocks - 5) * rows * len(Lines.LINE) / 100
