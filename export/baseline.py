@@ -1,86 +1,138 @@
-"""DistilBERT in ONNX Runtime, as float32 and as dynamic int8, for comparing speed.
+"""Export of a DistilBERT baseline that the service's ``/compare`` sets beside the student.
 
-Its weights are random: no trained weights are needed, and speed does not depend on their values.
+    python -m export.baseline                                                   # untrained: speed only
+    python -m export.baseline --source typeform/distilbert-base-uncased-mnli    # hub name, or a local folder
+
+``--source`` is a DistilBERT for sequence classification: with the three NLI classes it is compared on entailment, with
+one output on similarity. Where the checkpoint has no trained head, the baseline has no scores and says so.
 """
 
 from __future__ import annotations
 
-import logging
-import warnings
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
-import onnx
-import onnxruntime
+import tokenizers
 import torch
-from onnxruntime.quantization import QuantType, quantize_dynamic
-from onnxruntime.quantization.shape_inference import quant_pre_process
+from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
-from transformers import DistilBertConfig, DistilBertModel
+from transformers import AutoTokenizer, DistilBertConfig, DistilBertForSequenceClassification
 
-OPSET = 18
+from export.distilbert import quantised_products, save_float32, save_int8
+from service.baseline import FILES, MODELS, TOKENIZER, BaselineManifest, Task, write_manifest
+from service.bundle import LABELS, file_entry
+from training.options import parse_options
+
+UNTRAINED = "distilbert-untrained"
 
 
-class FirstTokenState(nn.Module):
-    """DistilBERT up to the state of the first token [B, 768], which a classifier would take."""
+@dataclass(frozen=True)
+class BaselineConfig:
+    """What to export, and to where."""
 
-    def __init__(self) -> None:
+    source: str | None = field(default=None, metadata={"help": "local folder or hub name; none: random weights"})
+    name: str | None = field(default=None, metadata={"help": "name that clients choose by; by default the source's"})
+    out: Path = field(default=Path("runs/baselines"), metadata={"help": "folder of baselines; a new one goes below it"})
+    tokenizer: Path = field(
+        default=Path("service/bundle/tokenizer.json"), metadata={"help": "WordPiece of an untrained baseline"}
+    )
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model with its tokenizer; ``task`` is ``None`` where the head is not trained."""
+
+    model: DistilBertForSequenceClassification
+    tokenizer: tokenizers.Tokenizer
+    source: str
+    task: Task | None
+    labels: list[str]
+
+
+class Logits(nn.Module):
+    """A classifier from token ids to logits alone."""
+
+    def __init__(self, model: DistilBertForSequenceClassification) -> None:
         super().__init__()
-        torch.manual_seed(0)
-        self.encoder = DistilBertModel(DistilBertConfig()).eval()
+        self.model = model.eval()
 
     def forward(self, token_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """``token_ids`` and ``attention_mask`` int64 [B, L] to states float32 [B, 768]."""
-        state: Tensor = self.encoder(token_ids, attention_mask).last_hidden_state[:, 0]
-        return state
+        """``token_ids`` and ``attention_mask`` int64 [B, L] to logits float32 [B, C]."""
+        logits: Tensor = self.model(token_ids, attention_mask).logits
+        return logits
 
 
-def save_float32(path: Path, sentences: int, tokens: int) -> None:
-    """Export the model for exactly [sentences, tokens]: fixed shapes are the easiest case for ONNX Runtime."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    ids = torch.ones(sentences, tokens, dtype=torch.int64)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch.export and transformers about each other
-        torch.onnx.export(
-            FirstTokenState().eval(),
-            (ids, torch.ones_like(ids)),
-            path,
-            dynamo=True,
-            external_data=False,
-            opset_version=OPSET,
-            input_names=["token_ids", "attention_mask"],
-            output_names=["state"],
-            verbose=False,
-        )
+def untrained(tokenizer_path: Path) -> Checkpoint:
+    """DistilBERT's own sizes with random weights, reading what the student reads."""
+    torch.manual_seed(0)
+    config = DistilBertConfig(id2label=dict(enumerate(sorted(LABELS))))
+    tokenizer = pair_tokenizer(tokenizer_path)
+    if tokenizer.get_vocab_size() > config.vocab_size:
+        raise SystemExit(f"{tokenizer_path}: expected at most {config.vocab_size} tokens")
+    return Checkpoint(DistilBertForSequenceClassification(config), tokenizer, "random weights", None, [])
 
 
-def save_int8(source: Path, path: Path) -> None:
-    """Quantise the weights of ``source`` to int8, its activations when it runs, as ONNX Runtime recommends."""
-    prepared = path.with_suffix(".prepared.onnx")
-    quant_pre_process(str(source), str(prepared))
-    quantize_dynamic(str(prepared), str(path), weight_type=QuantType.QInt8)
+def pair_tokenizer(path: Path) -> tokenizers.Tokenizer:
+    """The WordPiece in ``path``, joining pairs as BERT does; its vocabulary must have ``[CLS]`` and ``[SEP]``."""
+    tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    marks = [(mark, tokenizer.token_to_id(mark)) for mark in ("[CLS]", "[SEP]")]
+    if any(row is None for _, row in marks):
+        raise SystemExit(f"{path}: expected [CLS] and [SEP] in the vocabulary")
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=marks
+    )
+    return tokenizer
 
 
-def quantised_products(path: Path) -> int:
-    """How many matrix products of a model run in int8; zero would mean that nothing was quantised."""
-    kinds = {"MatMulInteger", "DynamicQuantizeMatMul", "MatMulIntegerToFloat"}
-    return sum(node.op_type in kinds for node in onnx.load(path, load_external_data=False).graph.node)
+def pretrained(source: str) -> Checkpoint:
+    """The checkpoint ``source``, a local folder or a hub name."""
+    loaded = DistilBertForSequenceClassification.from_pretrained(source, output_loading_info=True)
+    model, info = cast(tuple[DistilBertForSequenceClassification, dict[str, Any]], loaded)
+    tokenizer = AutoTokenizer.from_pretrained(source).backend_tokenizer
+    if info["missing_keys"]:
+        return Checkpoint(model, tokenizer, source, None, [])
+    labels = [label.lower() for _, label in sorted(cast(dict[int, str], model.config.id2label).items())]
+    if len(labels) == 1:
+        return Checkpoint(model, tokenizer, source, "similarity", labels)
+    if sorted(labels) != sorted(LABELS):
+        raise SystemExit(f"{source}: expected one output or the labels {sorted(LABELS)}, found {labels}")
+    return Checkpoint(model, tokenizer, source, "entailment", labels)
 
 
-def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """A CPU session with ``threads`` threads."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def distilbert_sessions(
-    folder: Path, sentences: int, tokens: int, threads: int
-) -> dict[str, onnxruntime.InferenceSession]:
-    """Sessions by name; model files go to ``folder``."""
-    float32, int8 = folder / "distilbert.onnx", folder / "distilbert-int8.onnx"
-    save_float32(float32, sentences, tokens)
+def save_baseline(checkpoint: Checkpoint, name: str, folder: Path) -> None:
+    """Write the baseline ``name`` into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    token_ids = torch.ones(2, 8, dtype=torch.int64)
+    sample = (token_ids, torch.ones_like(token_ids))
+    float32, int8 = (folder / file for file in MODELS.values())
+    save_float32(Logits(checkpoint.model), float32, sample, "logits", dynamic=True)
     save_int8(float32, int8)
     if quantised_products(int8) == 0:
         raise RuntimeError(f"{int8}: expected int8 matrix products, found none")
-    return {"DistilBERT fp32": open_session(float32, threads), "DistilBERT int8": open_session(int8, threads)}
+    checkpoint.tokenizer.save(str(folder / TOKENIZER))
+    manifest = BaselineManifest(
+        name=name,
+        source=checkpoint.source,
+        trained=checkpoint.task is not None,
+        task=checkpoint.task,
+        labels=checkpoint.labels,
+        parameters=sum(parameter.numel() for parameter in checkpoint.model.parameters()),
+        max_tokens=checkpoint.model.config.max_position_embeddings,
+        files={file: file_entry(folder / file) for file in FILES},
+    )
+    write_manifest(folder, manifest)
+
+
+def main(config: BaselineConfig) -> None:
+    """Export one baseline."""
+    checkpoint = untrained(config.tokenizer) if config.source is None else pretrained(config.source)
+    name = config.name or (UNTRAINED if config.source is None else config.source.strip("/"))
+    folder = config.out / re.sub(r"[^A-Za-z0-9.-]+", "-", name)
+    save_baseline(checkpoint, name, folder)
+    print(f"{folder}: {name}, {checkpoint.task or 'no trained head: speed only'}")
+
+
+if __name__ == "__main__":
+    main(parse_options(BaselineConfig))

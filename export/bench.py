@@ -29,9 +29,9 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from export.baseline import distilbert_sessions
+from export.distilbert import distilbert_sessions
 from export.ops.function_body import hybrid_encode_function
-from export.ops.op_model import OUTPUT_NAME, op_model
+from export.ops.op_model import op_model
 from export.ops.tables import Arrays, bundle_tables
 from service.bundle import Bundle, load_bundle
 from service.native import kernel_isa, library_path
@@ -64,7 +64,7 @@ class BenchConfig:
     json: Path | None = field(default=None, metadata={"help": "also write the result to this file"})
 
 
-def machine(config: BenchConfig) -> dict[str, Any]:
+def machine(threads: int) -> dict[str, Any]:
     """What the numbers depend on beside the code."""
     cpu = platform.processor()
     if (info := Path("/proc/cpuinfo")).exists():
@@ -75,7 +75,7 @@ def machine(config: BenchConfig) -> dict[str, Any]:
         "cpu": cpu,
         "cores": len(os.sched_getaffinity(0)),
         "load average": [round(load, 2) for load in os.getloadavg()],
-        "threads": config.threads,
+        "threads": threads,
         "kernel": kernel_isa(library) if library else None,
         "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
     }
@@ -122,7 +122,7 @@ def bound_run(session: onnxruntime.InferenceSession, batch: Arrays) -> Callable[
         binding.bind_cpu_input(name, array)
     (first,) = session.run(None, dict(batch))
     buffer = onnxruntime.OrtValue.ortvalue_from_numpy(first)
-    binding.bind_ortvalue_output(OUTPUT_NAME, buffer)
+    binding.bind_ortvalue_output(session.get_outputs()[0].name, buffer)
     return partial(session.run_with_iobinding, binding)
 
 
@@ -227,7 +227,7 @@ def bench(config: BenchConfig) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(config.threads):
         slow = baseline_contestants(Path(folder), batch, config) if config.baseline_rounds else {}
         quick = sgemm_contestants() | op_contestants(bundle, batch, config.threads)
-        about = machine(config)
+        about = machine(config.threads)
         seconds = interleave(quick, slow, config.rounds, config.baseline_rounds)
     results = summarise(seconds, bundle.manifest.dims.matrix_dim, config)
     settings = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(config).items()}

@@ -3,31 +3,50 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.cors import CORSMiddleware
 
+from service.admission import Admission
+from service.api import router as api_router
+from service.api.compare import Comparisons
+from service.auth import Auth
+from service.backpressure import Backpressure
+from service.baseline import Baselines
+from service.batch import Budget
 from service.body import BodyLimit
 from service.bundle import load_bundle
+from service.composer import Composer
+from service.dependencies import TIMEOUT
 from service.engine import Engine, EngineOptions
-from service.errors import SchemaError, ServiceError, status_of
+from service.metrics import Metrics
+from service.observation import Observation
+from service.page import add_page
+from service.replies import add_error_handlers
 from service.routes import router, versions
-from service.schemas import ErrorDetail, ErrorResponse
+from service.scheduler import Scheduler
+from service.scoring import add_scoring_routes
 from service.settings import Settings
+from service.tracing import tracer_provider
 
 logger = logging.getLogger(__name__)
-
-FRAMEWORK_ERRORS = {404: "not_found", 405: "method_not_allowed"}
 
 
 def load_engine(settings: Settings) -> Engine:
     """The engine that ``settings`` ask for; raises ``StartError`` where it cannot be had."""
     bundle = load_bundle(settings.bundle, settings.verify_hashes)
-    return Engine(bundle, EngineOptions(threads=settings.threads, require_fused_op=settings.require_fused_op))
+    options = EngineOptions(
+        threads=settings.threads,
+        require_fused_op=settings.require_fused_op,
+        run_tokens=settings.batch_tokens,
+        run_pairs=settings.batch_pairs,
+    )
+    return Engine(bundle, options)
 
 
 def create_app(settings: Settings | None = None, engine: Engine | None = None) -> FastAPI:
@@ -36,71 +55,85 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     Raises ``StartError`` at once rather than when the server starts, so that the caller can say it in its own way.
     """
     settings = settings or Settings()
+    spans = tracer_provider(settings.otel_endpoint, versions()["service"]) if settings.otel_endpoint else None
     app = FastAPI(
         title="Sentence pair scoring",
         summary="Similarity and entailment of sentence pairs.",
         version=versions()["service"],
         lifespan=_lifespan,
+        telemetry=_telemetry(spans),
     )
-    app.state.settings = settings
-    app.state.engine = engine or load_engine(settings)
+    state = app.state
+    state.spans = spans
+    state.settings = settings
+    state.engine = engine or load_engine(settings)
+    state.metrics = Metrics()
+    admission = Admission(settings.max_queue_pairs, settings.max_queue_tokens, settings.max_request_tokens)
+    budget = Budget(settings.batch_tokens, settings.batch_pairs)
+    state.scheduler = Scheduler(state.engine, budget, admission, state.metrics)
+    add_scoring_routes(app)
     app.include_router(router)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.add_exception_handler(ServiceError, _on_service_error)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(Exception, _on_unexpected_error)
+    app.include_router(api_router)
+    state.composer = Composer(state.engine)
+    state.comparisons = Comparisons(Baselines(settings.baselines, state.engine.threads))
+    add_page(app)
+    add_error_handlers(app)
+    _add_middlewares(app, settings, admission)
     return app
+
+
+def _add_middlewares(app: FastAPI, settings: Settings, admission: Admission) -> None:
+    """From the innermost to the outermost."""
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Backpressure, admission=admission)
+    if settings.api_keys:
+        app.add_middleware(Auth, keys=settings.api_keys, open_paths=_open_paths(settings))
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID", TIMEOUT],
+            expose_headers=["Retry-After", "Server-Timing", "X-Request-ID"],
+        )
+    app.add_middleware(
+        Observation, metrics=app.state.metrics, access_log=settings.access_log, log_texts=settings.log_texts
+    )
+
+
+def _open_paths(settings: Settings) -> list[str]:
+    """Those that need no key; a browser has none before the page has asked for it."""
+    paths = {"/health": settings.protect_health, "/metrics": settings.protect_metrics}
+    return ["/", "/page", *(path for path, protected in paths.items() if not protected)]
+
+
+def _telemetry(spans: Any) -> TelemetryConfig:
+    """Spans only, and only by our provider: what the framework would find in the environment is left alone."""
+    return {
+        "tracing": spans is not None,
+        "tracer_provider": spans,
+        "metrics": False,
+        "logs": False,
+        "operation_spans": False,
+    }
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     engine: Engine = app.state.engine
-    logger.info(
-        "serving %s with the %s kernel on %s, %d threads",
-        engine.bundle.manifest.name,
-        engine.kernel.name,
-        engine.provider,
-        engine.threads,
-    )
+    metrics: Metrics = app.state.metrics
+    metrics.expect(_documented(app))
+    what = engine.bundle.manifest.name, engine.kernel.name, engine.provider
+    metrics.serves(*what, app.version, len(engine.degraded))
+    logger.info("serving %s with the %s kernel on %s, %d threads", *what, engine.threads)
     yield
+    if app.state.spans is not None:
+        await run_in_threadpool(app.state.spans.shutdown)  # sends what it still has
     logger.info("stopped")
 
 
-def _reply(status: int, detail: ErrorDetail, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(ErrorResponse(error=detail).model_dump(), status, headers)
-
-
-async def _on_service_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ServiceError)
-    status = status_of(type(error))
-    if status >= 500:
-        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    message = error.message if status != 500 else INTERNAL
-    return _reply(status, ErrorDetail(type=error.type, message=message, param=error.param))
-
-
-async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
-    """Queries and paths, which no endpoint has yet; bodies do not come this way."""
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    return await _on_service_error(request, SchemaError(first["msg"], ".".join(map(str, first["loc"][1:]))))
-
-
-async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
-    """What the framework itself refuses: unknown paths and methods."""
-    assert isinstance(error, HTTPException)
-    detail = ErrorDetail(
-        type=FRAMEWORK_ERRORS.get(error.status_code, "http_error"),
-        message=f"{error.detail}: {request.method} {request.url.path[:100]}",
-        param=None,
-    )
-    return _reply(error.status_code, detail, dict(error.headers or {}))
-
-
-INTERNAL = "the service failed; its log says why"
-
-
-async def _on_unexpected_error(request: Request, error: Exception) -> JSONResponse:
-    """The last resort; the server logs the stack trace, and the client gets none of it."""
-    return _reply(500, ErrorDetail(type=ServiceError.type, message=INTERNAL, param=None))
+def _documented(app: FastAPI) -> Iterator[tuple[str, str, list[int]]]:
+    """(method, template, statuses) of every route in the OpenAPI document."""
+    for route, operations in app.openapi()["paths"].items():
+        for method, operation in operations.items():
+            yield method.upper(), route, [int(status) for status in operation["responses"]]

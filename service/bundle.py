@@ -1,6 +1,9 @@
 """The bundle: the folder that export writes and the service runs.
 
-model.onnx  model.onnx.data  tokenizer.json  manifest.json
+model.onnx  model.onnx.data  tokenizer.json  manifest.json  and, optionally, projection.onnx
+
+The projection is the similarity head on its own, from states float32 [B, D] to unit embeddings [B, m]: with it, and
+with the output ``states`` of the model, texts can be composed from the states of their parts.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from pydantic import (
 from service.errors import BundleError
 
 MODEL, WEIGHTS, TOKENIZER, MANIFEST = "model.onnx", "model.onnx.data", "tokenizer.json", "manifest.json"
+PROJECTION = "projection.onnx"
 FILES = frozenset({MODEL, WEIGHTS, TOKENIZER})
 LABELS = frozenset({"entailment", "neutral", "contradiction"})
 
@@ -75,6 +79,7 @@ class Training(Record):
     """How the student came to be."""
 
     recipe: list[str]
+    config: dict[str, bool | int | float]  # of the student's shape
     metrics: dict[str, dict[str, float]]
     sources: list[Source]
 
@@ -104,7 +109,7 @@ class Manifest(Record):
     @classmethod
     def _exact_files(cls, files: dict[str, FileEntry]) -> dict[str, FileEntry]:
         # Exactly these names, so that no entry can point out of the folder.
-        if files.keys() != FILES:
+        if files.keys() - {PROJECTION} != FILES:
             raise ValueError(f"expected exactly {sorted(FILES)}, found {sorted(files)}")
         return files
 
@@ -136,7 +141,7 @@ def load_bundle(path: Path, verify_hashes: bool = True) -> Bundle:
         raise BundleError(f"expected a bundle folder at {path}, found {'a file' if path.exists() else 'nothing'}")
     manifest = read_manifest(path)
     for name, entry in sorted(manifest.files.items()):
-        _check_file(path / name, entry, verify_hashes)
+        check_file(path / name, entry, verify_hashes)
     return Bundle(path, manifest)
 
 
@@ -148,7 +153,7 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as error:
         raise BundleError(f"expected a readable file {path}: {error.strerror}") from error
     except ValidationError as error:
-        raise BundleError(f"{path}: {_first(error)}") from error
+        raise BundleError(f"{path}: {first_error(error)}") from error
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -161,8 +166,8 @@ def file_entry(path: Path) -> FileEntry:
     return FileEntry(sha256=_sha256(path), bytes=path.stat().st_size)
 
 
-def _first(error: ValidationError) -> str:
-    """The first of the errors in one line; a wrong version comes before all others, since it explains them."""
+def first_error(error: ValidationError) -> str:
+    """The first of pydantic's errors in one line; a wrong version comes before all others, since it explains them."""
     errors = error.errors(include_url=False)
     shown = next((entry for entry in errors if entry["loc"] == ("format_version",)), errors[0])
     where = ".".join(map(str, shown["loc"])) or "content"
@@ -173,7 +178,8 @@ def _first(error: ValidationError) -> str:
     return f"{where}: {shown['msg']}{found}{more}"
 
 
-def _check_file(path: Path, entry: FileEntry, verify_hash: bool) -> None:
+def check_file(path: Path, entry: FileEntry, verify_hash: bool) -> None:
+    """Raise ``BundleError`` unless the file ``path`` is what ``entry`` says."""
     if not path.is_file():
         raise BundleError(f"expected a file {path}, found {'a folder' if path.exists() else 'nothing'}")
     if (size := path.stat().st_size) != entry.bytes:

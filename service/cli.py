@@ -10,19 +10,22 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any, NoReturn
+from typing import NoReturn
 
-import uvicorn
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 
 from service.app import create_app
 from service.errors import StartError
-from service.settings import ENV_PREFIX, Settings
+from service.flags import add_setting_flags, explain
+from service.logs import configure_logging
+from service.server import run_server
+from service.settings import Settings
+from service.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
-GRACE_SECONDS = 20  # for requests that run when the stop signal comes
+EXIT_CODES = "Exit status: 0 when it was told to stop (SIGTERM, Ctrl-C), 2 where it could not start."
+BACKLOG = 2048  # connections that the kernel holds until they are taken, as uvicorn has it
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -34,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         serve(settings)
     except ValidationError as error:
-        _fail(_explain(error))
+        _fail(explain(error))
     except (StartError, OSError) as error:
         _fail(str(error))
     except KeyboardInterrupt:
@@ -44,23 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def serve(settings: Settings) -> None:
     """Load the bundle and serve it; raises ``StartError``, or ``OSError`` where the address cannot be had."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logging(settings.log_level, settings.log_format)
     limit_tokenizer_threads(settings.threads)
     with _listen(settings.host, settings.port) as listener:
-        config = uvicorn.Config(
-            create_app(settings),
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            log_level=settings.log_level,
-            access_log=settings.access_log,
-            server_header=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
+        app = create_app(settings)  # also before workers start: what is wrong is said here, once
         host, port = listener.getsockname()[:2]
         logger.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-        uvicorn.Server(config).run(sockets=[listener])
+        if settings.workers == 1:
+            run_server(app, settings, listener)
+        else:
+            del app
+            Supervisor(settings, listener).run()
 
 
 def limit_tokenizer_threads(threads: int) -> None:
@@ -71,13 +68,14 @@ def limit_tokenizer_threads(threads: int) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A bound socket; ``OSError`` names the address."""
+    """A listening socket; ``OSError`` names the address."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with ExitStack() as on_error:
             listener = on_error.enter_context(socket.socket(family, kind, protocol))
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
+            listener.listen(BACKLOG)  # from here on clients wait for the model instead of being refused
             on_error.pop_all()
             return listener
     except OSError as error:
@@ -85,31 +83,16 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _parser() -> argparse.ArgumentParser:
-    """One flag for each setting; ``Settings`` checks the values, so that flags and environment follow the same rules"""
-    parser = argparse.ArgumentParser("cmow-serve", description="Score sentence pairs over HTTP.", allow_abbrev=False)
-    for name, field in Settings.model_fields.items():
-        help_text = f"{field.description} [{_env_name(name, field)}; default: {field.default}]"
-        flag, extra = f"--{name.replace('_', '-')}", _flag_options(field)
-        parser.add_argument(flag, dest=name, default=argparse.SUPPRESS, help=help_text, **extra)
-    return parser
-
-
-def _flag_options(field: FieldInfo) -> dict[str, Any]:
-    return {"action": argparse.BooleanOptionalAction} if field.annotation is bool else {"metavar": "VALUE"}
-
-
-def _env_name(name: str, field: FieldInfo) -> str:
-    alias = field.validation_alias
-    choices = getattr(alias, "choices", [ENV_PREFIX + name.upper()])
-    return ", ".join(map(str, choices))
-
-
-def _explain(error: ValidationError) -> str:
-    """Each wrong setting in a line."""
-    return "; ".join(
-        f"{'.'.join(map(str, entry['loc'])).removeprefix(ENV_PREFIX).lower()}: {entry['msg']}, got {entry['input']!r}"
-        for entry in error.errors(include_url=False)
+    """One flag for each setting."""
+    parser = argparse.ArgumentParser(
+        "cmow-serve",
+        description="Score sentence pairs over HTTP. Each flag is an environment variable too, in brackets; flags win.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
+    add_setting_flags(parser, Settings.model_fields)
+    return parser
 
 
 def _fail(message: str) -> NoReturn:

@@ -15,7 +15,7 @@ from service.bundle import Bundle
 from service.cpu import usable_cpus
 from service.errors import BundleError, InferenceError
 from service.pairs import SentencePairs
-from service.session import ORT_ERRORS, open_session
+from service.session import ORT_ERRORS, STATES, open_session
 from service.tokenizer import PackedTokens, Tokenizer
 
 Floats = NDArray[np.float32]
@@ -52,6 +52,7 @@ class Engine:
         self.kernel = session.kernel
         self.provider = session.provider
         self._session = session.run
+        self.gives_states = STATES in [output.name for output in session.run.get_outputs()]
         try:
             self.check()
         except InferenceError as error:
@@ -60,7 +61,7 @@ class Engine:
     @property
     def degraded(self) -> list[str]:
         """What is worse than it should be, in words."""
-        return [reason for reason in (self.kernel.degraded,) if reason is not None]
+        return [reason for reason in (self.kernel.degraded, self.tokenizer.degraded) if reason is not None]
 
     def similarity(self, pairs: Sequence[tuple[str, str]]) -> Floats:
         """Cosines [P] of ``pairs`` of texts."""
@@ -72,12 +73,20 @@ class Engine:
         sentences = SentencePairs.of(pairs)
         return self.score_entailment(self.tokenizer.encode(sentences.texts), sentences.index)
 
+    def paraphrase(self, pairs: Sequence[tuple[str, str]]) -> Floats:
+        """Probabilities [P] that the two texts of each of ``pairs`` say the same; the same for both orders."""
+        sentences = SentencePairs.of(pairs)
+        return self.score_paraphrase(self.tokenizer.encode(sentences.texts), sentences.index)
+
     def embed(self, texts: Sequence[str]) -> Floats:
         """Unit-length similarity vectors [B, m] of ``texts``."""
         packed = self.tokenizer.encode(texts)
-        rows = np.arange(len(packed)).repeat(2).reshape(-1, 2)  # each text paired with itself, to be cut like pairs
+        return self.score_embeddings(packed, np.arange(len(packed)).repeat(2).reshape(-1, 2))
+
+    def score_embeddings(self, packed: PackedTokens, pairs: Ints) -> Floats:
+        """Unit-length similarity vectors [P, m] of the left rows of ``pairs`` [P, 2], which are cut like any pairs."""
         width = self.bundle.manifest.dims.similarity_dim
-        return self._in_runs(packed, rows, np.empty((0, width), np.float32), self._embed_run)
+        return self._in_runs(packed, pairs, np.empty((0, width), np.float32), self._embed_run)
 
     def score_similarity(self, packed: PackedTokens, pairs: Ints) -> Floats:
         """Cosines [P] of ``pairs`` [P, 2], rows of ``packed``."""
@@ -88,13 +97,25 @@ class Engine:
         empty = np.empty((0, len(self.bundle.manifest.labels)), np.float32)
         return self._in_runs(packed, pairs, empty, self._entailment_run)
 
+    def score_paraphrase(self, packed: PackedTokens, pairs: Ints) -> Floats:
+        """Probabilities [P] of ``pairs`` [P, 2], rows of ``packed``."""
+        return self._in_runs(packed, pairs, np.empty(0, np.float32), self._paraphrase_run)
+
+    def states(self, packed: PackedTokens) -> Floats:
+        """States [B, D] of the encoder, before any head, of a model that ``gives_states``."""
+        rows = np.arange(len(packed)).repeat(2).reshape(-1, 2)
+        width = self.bundle.manifest.dims.embedding_dim
+        return self._in_runs(packed, rows, np.empty((0, width), np.float32), self._states_run)
+
     def check(self) -> None:
-        """Run both tasks on a fixed pair; raises ``InferenceError`` unless the scores are what scores must be."""
-        similarity, entailment = self.similarity(PROBE), self.entailment(PROBE)
+        """Run every task on a fixed pair; raises ``InferenceError`` unless the scores are what scores must be."""
+        similarity, entailment, paraphrase = self.similarity(PROBE), self.entailment(PROBE), self.paraphrase(PROBE)
         if not (abs(similarity) <= 1 + 1e-5).all():
             raise InferenceError(f"expected a cosine from -1 to 1, got {similarity.tolist()}")
         if not ((entailment >= 0).all() and abs(entailment.sum(axis=1) - 1).max() < 1e-5):
             raise InferenceError(f"expected probabilities that sum to 1, got {entailment.tolist()}")
+        if not ((paraphrase >= 0) & (paraphrase <= 1)).all():
+            raise InferenceError(f"expected a probability, got {paraphrase.tolist()}")
 
     def _in_runs(
         self, packed: PackedTokens, pairs: Ints, empty: Floats, run: Callable[[PackedTokens, Ints], Floats]
@@ -110,37 +131,53 @@ class Engine:
         return np.concatenate(results)
 
     def _similarity_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._run(packed, embed_index=np.arange(len(packed)), similarity_pairs=pairs)[1]
+        return self._run("similarity", packed, embed_index=np.arange(len(packed)), similarity_pairs=pairs)
 
     def _entailment_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._run(packed, entailment_pairs=pairs)[2]
+        return self._run("entailment", packed, entailment_pairs=pairs, aligned=packed)
+
+    def _paraphrase_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
+        return self._run("paraphrase", packed, paraphrase_pairs=pairs, aligned=packed)
 
     def _embed_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._run(packed, embed_index=pairs[:, 0])[0]
+        return self._run("embeddings", packed, embed_index=pairs[:, 0])
+
+    def _states_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
+        return self._run(STATES, packed)[pairs[:, 0]]
 
     def _run(
         self,
+        output: str,
         packed: PackedTokens,
         embed_index: Ints = NO_ROWS,
         similarity_pairs: Ints = NO_PAIRS,
         entailment_pairs: Ints = NO_PAIRS,
-    ) -> tuple[Floats, Floats, Floats]:
-        """Embeddings [E, m], cosines [P] and probabilities [Q, 3]; raises ``InferenceError`` unless all are finite."""
+        paraphrase_pairs: Ints = NO_PAIRS,
+        aligned: PackedTokens | None = None,
+    ) -> Floats:
+        """One output: embeddings [E, m], cosines [P], probabilities [Q, 3] or [R], or states [B, D].
+
+        ``aligned`` are the sentences once more where entailment or paraphrase is asked for.
+
+        Raises ``InferenceError`` unless all its numbers are finite.
+        """
         inputs = {
             "token_ids": packed.token_ids,
             "cu_seqlens": packed.cu_seqlens,
             "embed_index": embed_index,
             "similarity_pairs": similarity_pairs,
             "entailment_pairs": entailment_pairs,
+            "paraphrase_pairs": paraphrase_pairs,
+            "aligned_ids": NO_ROWS if aligned is None else aligned.token_ids,
+            "aligned_cu_seqlens": np.zeros_like(packed.cu_seqlens) if aligned is None else aligned.cu_seqlens,
         }
         try:
-            embeddings, similarity, entailment = self._session.run(["embeddings", "similarity", "entailment"], inputs)
+            values: Floats = self._session.run([output], inputs)[0]
         except ORT_ERRORS as error:
             raise InferenceError(f"ONNX Runtime: {error}") from error
-        for name, values in (("embeddings", embeddings), ("similarity", similarity), ("entailment", entailment)):
-            if not np.isfinite(values).all():
-                raise InferenceError(f"expected finite numbers, got {values[~np.isfinite(values)][0]} in {name}")
-        return embeddings, similarity, entailment
+        if values.size and not np.isfinite(values).all():
+            raise InferenceError(f"expected finite numbers, got {values[~np.isfinite(values)][0]} in {output}")
+        return values
 
 
 def cut(lengths: Ints, pairs: Ints, max_tokens: int, max_pairs: int) -> Iterator[slice]:

@@ -3,11 +3,24 @@
 ServiceError
 ├── StartError                  the service cannot start; the command line prints the message and exits with 2
 │   ├── BundleError             the bundle is missing, damaged, or of another format
-│   └── KernelError             the fused kernel is required and cannot be had
+│   ├── KernelError             the fused kernel is required and cannot be had
+│   ├── TracingError            traces are asked for and cannot be sent
+│   └── WorkerError             the worker processes do not come up
+├── BulkError                   a bulk run cannot go on; the command line prints the message and exits with 1
+│   ├── UsageError              its options do not fit one another or what is there; exits with 2
+│   └── BadRowError             a row of its input cannot be scored; exits with 3
 ├── InferenceError              the model gave what it never should
 ├── NotReadyError               the readiness check failed
-└── RequestError                the client's mistake
+├── NotSupportedError           the bundle lacks what the endpoint needs
+├── DeadlineError               the answer did not come in time
+├── ClientGoneError             the client closed the connection; nobody gets this
+└── RequestError                the client's mistake, or more than the service takes
     ├── MalformedBodyError      not UTF-8, or not JSON
+    ├── HeaderError             a header's value is not what it must be
+    ├── UnauthorizedError       no API key, or an unknown one
+    ├── OverloadedError         more work is waiting than the limit; comes with ``Retry-After``
+    ├── ModelNotFoundError      another model than the one served
+    ├── BaselineNotFoundError   no such baseline is configured, or none at all
     ├── BodyTooLargeError       more bytes than the limit
     ├── MediaTypeError          not application/json
     └── InvalidInputError       JSON, but not what the endpoint takes
@@ -15,9 +28,12 @@ ServiceError
         ├── EmptyListError      a list without a sentence
         ├── LengthMismatchError two lists of different lengths
         ├── TooManyPairsError   more pairs than the limit
+        ├── TooManyTextsError   more texts than the limit
+        ├── TooManyTokensError  more tokens than the limit
         ├── EmptyTextError      a sentence without a token
         ├── TextTooLongError    a sentence of more characters than the limit
-        └── InvalidTextError    a sentence that is not Unicode text
+        ├── InvalidTextError    a sentence that is not Unicode text
+        └── InvalidStateError   a state that this model did not give
 """
 
 from __future__ import annotations
@@ -49,6 +65,26 @@ class KernelError(StartError):
     """The fused kernel is required and cannot be had."""
 
 
+class TracingError(StartError):
+    """Traces are asked for and cannot be sent."""
+
+
+class WorkerError(StartError):
+    """The worker processes do not come up."""
+
+
+class BulkError(ServiceError):
+    """A bulk run cannot go on."""
+
+
+class UsageError(BulkError):
+    """The options of a bulk run do not fit one another or what is there."""
+
+
+class BadRowError(BulkError):
+    """A row of a bulk run's input cannot be scored; the message names file and line."""
+
+
 class InferenceError(ServiceError):
     """The model gave what it never should."""
 
@@ -59,14 +95,62 @@ class NotReadyError(ServiceError):
     type = "not_ready"
 
 
+class DeadlineError(ServiceError):
+    """The answer did not come in time."""
+
+    type = "deadline_exceeded"
+
+
+class ClientGoneError(ServiceError):
+    """The client closed the connection before its answer."""
+
+    type = "client_gone"
+
+
+class NotSupportedError(ServiceError):
+    """The bundle lacks what the endpoint needs."""
+
+    type = "not_supported_by_model"
+
+
 class RequestError(ServiceError):
-    """The client's mistake."""
+    """The client's mistake, or more than the service takes."""
 
 
 class MalformedBodyError(RequestError):
     """The body is not UTF-8, or not JSON."""
 
     type = "malformed_body"
+
+
+class HeaderError(RequestError):
+    """A header's value is not what it must be."""
+
+    type = "invalid_header"
+
+
+class UnauthorizedError(RequestError):
+    """No API key, or an unknown one."""
+
+    type = "unauthorized"
+
+
+class OverloadedError(RequestError):
+    """More work is waiting than the limit."""
+
+    type = "overloaded"
+
+
+class ModelNotFoundError(RequestError):
+    """The client asks for another model than the one served."""
+
+    type = "model_not_found"
+
+
+class BaselineNotFoundError(RequestError):
+    """No such baseline is configured, or none at all."""
+
+    type = "baseline_not_found"
 
 
 class BodyTooLargeError(RequestError):
@@ -109,6 +193,18 @@ class TooManyPairsError(InvalidInputError):
     type = "too_many_pairs"
 
 
+class TooManyTokensError(InvalidInputError):
+    """The request has more tokens than the limit."""
+
+    type = "too_many_tokens"
+
+
+class TooManyTextsError(InvalidInputError):
+    """The request has more texts than the limit."""
+
+    type = "too_many_texts"
+
+
 class EmptyTextError(InvalidInputError):
     """A sentence has no token."""
 
@@ -127,14 +223,31 @@ class InvalidTextError(InvalidInputError):
     type = "invalid_text"
 
 
+class InvalidStateError(InvalidInputError):
+    """A state of a text is not one that this model gave."""
+
+    type = "invalid_state"
+
+
 HTTP_STATUS: dict[type[ServiceError], int] = {
     MalformedBodyError: 400,
+    HeaderError: 400,
+    UnauthorizedError: 401,
+    ModelNotFoundError: 404,
+    BaselineNotFoundError: 404,
     BodyTooLargeError: 413,
     MediaTypeError: 415,
     InvalidInputError: 422,
+    OverloadedError: 429,
+    ClientGoneError: 499,  # as nginx logs it; no client ever sees it
     ServiceError: 500,
+    NotSupportedError: 501,
     NotReadyError: 503,
+    DeadlineError: 504,
 }
+
+FRAMEWORK_ERRORS = {404: "not_found", 405: "method_not_allowed"}
+OTHER_FRAMEWORK_ERROR = "http_error"
 
 
 def status_of(kind: type[ServiceError]) -> int:
@@ -145,7 +258,13 @@ def status_of(kind: type[ServiceError]) -> int:
 def error_types() -> dict[int, list[str]]:
     """Every ``type`` that a reply can have, by status, for the documentation."""
     types: dict[int, set[str]] = {}
-    kinds: list[type[ServiceError]] = [ServiceError, NotReadyError, *_below(RequestError)]
+    kinds: list[type[ServiceError]] = [
+        ServiceError,
+        NotReadyError,
+        NotSupportedError,
+        DeadlineError,
+        *_below(RequestError),
+    ]
     for kind in kinds:
         if "type" in vars(kind):
             types.setdefault(status_of(kind), set()).add(kind.type)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import (
     EmptyListError,
-    EmptyTextError,
-    InvalidTextError,
     LengthMismatchError,
-    TextTooLongError,
     TooManyPairsError,
 )
+from service.texts import PairLimits, Texts, check_characters, check_tokens, cut, positions
 from service.tokenizer import PackedTokens
-
-Texts = str | Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -37,14 +34,6 @@ class SentencePairs:
 
 
 @dataclass(frozen=True)
-class PairLimits:
-    """What one request may hold."""
-
-    max_pairs: int
-    max_text_chars: int
-
-
-@dataclass(frozen=True)
 class Sides:
     """The two sides of a request, under their field names; a string is paired with every entry of the other side."""
 
@@ -55,17 +44,17 @@ class Sides:
     def pairs(self, limits: PairLimits) -> SentencePairs:
         """The pairs, checked against ``limits``; raises ``InvalidInputError`` naming the position at fault."""
         size = self._check_size(limits.max_pairs)
-        self._check_texts(limits.max_text_chars)
+        check_characters(self.positions(), limits.max_text_chars)
         left, right = ([side] * size if isinstance(side, str) else side for side in (self.left, self.right))
         return SentencePairs.of(zip(left, right, strict=True))
 
+    def cut(self, max_chars: int) -> Self:
+        """The same with each text cut to ``max_chars`` characters."""
+        return replace(self, left=cut(self.left, max_chars), right=cut(self.right, max_chars))
+
     def check_tokens(self, pairs: SentencePairs, packed: PackedTokens) -> None:
         """Raise ``EmptyTextError`` at the first text of which the tokenizer left nothing."""
-        if packed.lengths.all():
-            return
-        empty = {pairs.texts[row] for row in np.flatnonzero(packed.lengths == 0)}
-        where = next(param for param, text in self._positions() if text in empty)
-        raise EmptyTextError(f"{where}: expected text with at least one token, got none", where)
+        check_tokens(self.positions(), pairs.texts, packed)
 
     def _check_size(self, max_pairs: int) -> int:
         """Number of pairs P."""
@@ -82,23 +71,10 @@ class Sides:
             )
         return next(iter(sizes.values()), 1)
 
-    def _check_texts(self, max_chars: int) -> None:
-        for where, text in self._positions():
-            if len(text) > max_chars:
-                raise TextTooLongError(f"{where}: expected at most {max_chars} characters, got {len(text)}", where)
-            try:
-                text.encode()
-            except UnicodeEncodeError as error:  # JSON can spell half a surrogate pair
-                found = f"U+{ord(text[error.start]):04X} at character {error.start}"
-                raise InvalidTextError(f"{where}: expected Unicode text, got a lone surrogate {found}", where) from None
-
     def _named(self) -> Iterator[tuple[str, Texts]]:
         yield from zip(self.names, (self.left, self.right), strict=True)
 
-    def _positions(self) -> Iterator[tuple[str, str]]:
+    def positions(self) -> Iterator[tuple[str, str]]:
         """(position such as ``sentence2[3]``, text) of every text."""
         for name, side in self._named():
-            if isinstance(side, str):
-                yield name, side
-            else:
-                yield from ((f"{name}[{row}]", text) for row, text in enumerate(side))
+            yield from positions(name, side)

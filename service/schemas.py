@@ -2,48 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from service.errors import SchemaError
 from service.pairs import Sides
-
-JSON_NAMES = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
-EXPECTED = "a string or a list of strings"
-SHOWN = 40  # characters of a client's own field name that a message repeats
+from service.validation import TAG, Wire
 
 
 def _kind(value: object) -> str | None:
     match value:
         case str():
-            return "text"
+            return TAG + "text"
         case list():
-            return "list"
+            return TAG + "list"
         case _:
             return None
 
 
 # Without the discriminator a wrong value gives an error for each branch, without fail_fast one for each entry.
 Texts = Annotated[
-    Annotated[str, Tag("text")] | Annotated[list[str], Field(fail_fast=True), Tag("list")],
-    Discriminator(_kind),
+    Annotated[str, Tag(TAG + "text")] | Annotated[list[str], Field(fail_fast=True), Tag(TAG + "list")],
+    Discriminator(_kind, custom_error_type="texts", custom_error_message="a string or a list of strings"),
     Field(description="a sentence, or a list of sentences"),
 ]
 
 
-class Wire(BaseModel):
-    """Immutable, and closed: an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class PairRequest(Wire):
-    """Two fields with a text or a list of texts each; a text on one side is paired with every entry of the other."""
+    """Two fields first with a text or a list of texts each; a text is paired with every entry of the other side."""
 
     def sides(self) -> Sides:
-        """Both fields with their names."""
-        left, right = type(self).model_fields
+        """Both sides with the names of their fields."""
+        left, right, *_ = type(self).model_fields
         return Sides(getattr(self, left), getattr(self, right), (left, right))
 
 
@@ -60,6 +50,9 @@ class SimilarityRequest(PairRequest):
 
     sentence1: Texts
     sentence2: Texts
+    mode: Literal["cosine", "paraphrase"] = Field(
+        default="cosine", description="score by the cosine, or by the probability that both say the same"
+    )
 
 
 class EntailmentRequest(PairRequest):
@@ -85,9 +78,9 @@ class Usage(Wire):
 
 
 class SimilarityResponse(Wire):
-    """Cosines in the order of the pairs."""
+    """Scores in the order of the pairs."""
 
-    scores: list[float] = Field(description="cosine of each pair, from -1 to 1")
+    scores: list[float] = Field(description="cosine of each pair, from -1 to 1, or probability of a paraphrase")
     model: str
     usage: Usage
 
@@ -147,6 +140,7 @@ class Info(Wire):
 
     model: ModelInfo
     kernel: str = Field(description='"fused" with its instruction set, or "portable"')
+    tokenizer: str = Field(description='"native", or "tokenizers" where Hugging Face takes all texts')
     execution_provider: str
     threads: int
     limits: Limits
@@ -166,39 +160,3 @@ class ErrorResponse(Wire):
     """The body of every reply that is not a success."""
 
     error: ErrorDetail
-
-
-M = TypeVar("M", bound=Wire)
-
-
-def parse(model: type[M], payload: Any) -> M:
-    """``payload`` as a ``model``; raises a ``SchemaError`` that never repeats the client's values."""
-    if not isinstance(payload, dict):
-        raise SchemaError(f"expected an object with {_fields(model)}, got {_name(payload)}")
-    # Before pydantic, which would list every single one.
-    for key in payload:
-        if key not in model.model_fields:
-            raise SchemaError(f"expected only {_fields(model)}, got a field {key[:SHOWN]!a}", ascii(key[:SHOWN])[1:-1])
-    try:
-        return model.model_validate(payload)
-    except ValidationError as error:
-        raise _translate(error) from None  # the original holds the client's values
-
-
-def _translate(error: ValidationError) -> SchemaError:
-    """The first of pydantic's errors in our words."""
-    first = error.errors(include_url=False)[0]
-    field, *position = (part for part in first["loc"] if part not in ("text", "list"))
-    where = str(field) + "".join(f"[{index}]" for index in position)
-    if first["type"] == "missing":
-        return SchemaError(f"{where}: expected {EXPECTED}, got no such field", where)
-    expected = "a string" if position else EXPECTED
-    return SchemaError(f"{where}: expected {expected}, got {_name(first['input'])}", where)
-
-
-def _fields(model: type[Wire]) -> str:
-    return " and ".join(model.model_fields)
-
-
-def _name(value: object) -> str:
-    return JSON_NAMES.get(type(value), "null")

@@ -33,6 +33,7 @@ ORT_ERRORS: tuple[type[Exception], ...] = (
 LIBRARY_ERRORS: tuple[type[Exception], ...] = (OSError, AttributeError, *ORT_ERRORS)
 
 PORTABLE = "portable"
+STATES = "states"  # the optional output of the encoder itself
 ERRORS_ONLY = 3  # severity of the runtime's log
 
 
@@ -49,6 +50,9 @@ INPUTS = {
     "embed_index": Tensor("tensor(int64)", (None,)),
     "similarity_pairs": Tensor("tensor(int64)", (None, 2)),
     "entailment_pairs": Tensor("tensor(int64)", (None, 2)),
+    "paraphrase_pairs": Tensor("tensor(int64)", (None, 2)),
+    "aligned_ids": Tensor("tensor(int64)", (None,)),
+    "aligned_cu_seqlens": Tensor("tensor(int64)", (None,)),
 }
 
 
@@ -118,9 +122,10 @@ def _with_kernel(threads: int) -> tuple[ort.SessionOptions, Kernel]:
 
 def check_signature(session: ort.InferenceSession, bundle: Bundle) -> None:
     """Raise ``BundleError`` unless the model takes and gives exactly what the engine expects."""
+    given = _tensors(session.get_outputs())
     for role, found, expected in (
         ("inputs", _tensors(session.get_inputs()), INPUTS),
-        ("outputs", _tensors(session.get_outputs()), outputs(bundle.manifest)),
+        ("outputs", given, outputs(bundle.manifest, with_states=STATES in given)),
     ):
         if found.keys() != expected.keys():
             raise BundleError(f"{bundle.model_path}: expected {role} {sorted(expected)}, found {sorted(found)}")
@@ -129,12 +134,14 @@ def check_signature(session: ort.InferenceSession, bundle: Bundle) -> None:
                 raise BundleError(f"{bundle.model_path}: {name}: expected {_show(tensor)}, found {_show(found[name])}")
 
 
-def outputs(manifest: Manifest) -> dict[str, Tensor]:
+def outputs(manifest: Manifest, with_states: bool) -> dict[str, Tensor]:
     """The outputs of a model that fits ``manifest``."""
-    return {
+    states = {STATES: Tensor("tensor(float)", (None, manifest.dims.embedding_dim))} if with_states else {}
+    return states | {
         "embeddings": Tensor("tensor(float)", (None, manifest.dims.similarity_dim)),
         "similarity": Tensor("tensor(float)", (None,)),
         "entailment": Tensor("tensor(float)", (None, len(manifest.labels))),
+        "paraphrase": Tensor("tensor(float)", (None,)),
     }
 
 

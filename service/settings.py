@@ -5,12 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, NonNegativeInt, PositiveInt
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, BeforeValidator, Field, NonNegativeInt, PositiveInt, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.logs import LogFormat
 
 ENV_PREFIX = "CMOW_"
 BUNDLE = Path(__file__).parent / "bundle"
 LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def _listed(value: object) -> object:
+    """``a,b`` as two entries, so that a list needs no JSON in a flag or an environment variable."""
+    return [entry.strip() for entry in value.split(",") if entry.strip()] if isinstance(value, str) else value
+
+
+Listed = BeforeValidator(_listed)
 
 
 class Settings(BaseSettings):
@@ -32,6 +42,7 @@ class Settings(BaseSettings):
     ] = 8000
     bundle: Annotated[Path, Field(description="folder of the model to serve")] = BUNDLE
     verify_hashes: Annotated[bool, Field(description="compare the bundle's files with their digests")] = True
+    baselines: Annotated[Path | None, Field(description="folder of baselines that /compare may use")] = None
     threads: Annotated[
         NonNegativeInt, Field(description="threads for the model; 0 takes what CPU affinity and quota grant")
     ] = 0
@@ -39,5 +50,34 @@ class Settings(BaseSettings):
     max_pairs: Annotated[PositiveInt, Field(description="most pairs in a request")] = 1024
     max_text_chars: Annotated[PositiveInt, Field(description="most characters in a sentence")] = 100_000
     max_body_bytes: Annotated[PositiveInt, Field(description="most bytes in a request body")] = 4 * 2**20
+    batch_tokens: Annotated[PositiveInt, Field(description="most tokens in one run of the model")] = 16_384
+    batch_pairs: Annotated[PositiveInt, Field(description="most pairs in one run of the model")] = 256
+    max_request_tokens: Annotated[PositiveInt, Field(description="most tokens in a request")] = 1_000_000
+    max_queue_pairs: Annotated[
+        PositiveInt, Field(description="most pairs waiting in a worker before others get 429")
+    ] = 2048
+    max_queue_tokens: Annotated[
+        PositiveInt, Field(description="most tokens waiting in a worker before others get 429")
+    ] = 500_000
+    request_timeout_ms: Annotated[
+        PositiveInt, Field(description="most milliseconds to an answer; X-Request-Timeout-Ms can ask for fewer")
+    ] = 30_000
+    grace_seconds: Annotated[
+        PositiveInt, Field(description="most seconds for requests that run when the stop signal comes")
+    ] = 20
+    workers: Annotated[PositiveInt, Field(description="processes that serve, each with its own threads")] = 1
+    api_keys: Annotated[
+        tuple[SecretStr, ...], NoDecode, Listed, Field(description="keys of which each request needs one, with commas")
+    ] = ()
+    protect_health: Annotated[bool, Field(description="ask for an API key at /health too")] = False
+    protect_metrics: Annotated[bool, Field(description="ask for an API key at /metrics too")] = False
+    cors_origins: Annotated[
+        tuple[str, ...], NoDecode, Listed, Field(description="origins whose pages may call, with commas; * is any")
+    ] = ()
+    otel_endpoint: Annotated[
+        str, Field(description="OTLP/HTTP address for traces, as http://host:4318/v1/traces; empty sends none")
+    ] = ""
+    log_format: Annotated[LogFormat, Field(description="json or plain")] = "json"
+    log_texts: Annotated[bool, Field(description="write clients' texts to the access log")] = False
     log_level: Annotated[LogLevel, Field(description="least severe messages to log")] = "info"
     access_log: Annotated[bool, Field(description="log every request")] = False

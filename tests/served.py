@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
 from typing import Any
 
 import pytest
+import uvicorn
+from fastapi import FastAPI
 
 from service import native
 from service.engine import Engine, EngineOptions
@@ -23,3 +29,17 @@ def open_engine(tiny_bundle: TinyBundle, kernel: str, **options: Any) -> Engine:
         engine = Engine(tiny_bundle.load(), EngineOptions(threads=2, **options))
     assert engine.kernel.name.startswith(kernel)
     return engine
+
+
+@contextmanager
+def running(app: FastAPI) -> Iterator[str]:
+    """The address of a server that really runs ``app``, on a free port of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None, ws="none"))
+        thread = Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(timeout=30)

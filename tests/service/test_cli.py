@@ -32,8 +32,8 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(*arguments: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server that answers, and its address."""
+def running(*arguments: str, startups: int = 1, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server of which ``startups`` processes answer, and its address."""
     process = subprocess.Popen(
         [*COMMAND, *arguments], env=environment(**variables), stderr=subprocess.PIPE, text=True, bufsize=1
     )
@@ -42,9 +42,10 @@ def running(*arguments: str, **variables: str) -> Iterator[tuple[subprocess.Pope
         log = []
         for line in process.stderr:
             log.append(line)
-            if "startup complete" in line:
+            startups -= "startup complete" in line
+            if startups == 0:
                 break
-        found = re.search(r"listening on (http://\S+)", "".join(log))
+        found = re.search(r'listening on (http://[^\s"]+)', "".join(log))
         assert found, "".join(log)
         yield process, found[1]
     finally:

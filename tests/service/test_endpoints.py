@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,7 @@ def test_info(client: TestClient, engine: Engine, settings: Settings) -> None:
     assert info["model"]["similarity_dim"] == 384
     assert info["model"]["sha256"]["model.onnx"] == engine.bundle.manifest.files["model.onnx"].sha256
     assert info["execution_provider"] == "CPUExecutionProvider"
+    assert info["tokenizer"] == "native"
     assert info["threads"] == 2
     assert info["limits"] == {"max_pairs": MAX_PAIRS, "max_text_chars": MAX_CHARS, "max_body_bytes": MAX_BYTES}
     assert {"service", "python", "onnxruntime", "tokenizers", "fastapi"} <= info["versions"].keys()
@@ -142,12 +144,13 @@ class BrokenEngine:
     def __init__(self, engine: Engine, error: Exception) -> None:
         self.bundle, self.tokenizer, self.kernel, self.provider = engine.bundle, engine.tokenizer, engine.kernel, "none"
         self.threads = 1
+        self.gives_states, self.degraded = False, []
         self.error = error
 
     def score_similarity(self, *_: Any) -> Any:
         raise self.error
 
-    score_entailment = check = score_similarity
+    score_paraphrase = score_entailment = score_embeddings = check = score_similarity
 
 
 def broken_client(settings: Settings, engine: Engine, error: Exception) -> TestClient:
@@ -184,17 +187,48 @@ def test_engine_is_loaded_from_settings(tiny_bundle: TinyBundle) -> None:
         assert client.get("/info").json()["threads"] == 1
 
 
+OTHER_STATUSES = {
+    "/embed/compose": {"501"},
+    **{path: {"404"} for path in ("/v1/embeddings", "/v1/rerank", "/v2/rerank", "/score", "/v1/score", "/compare")},
+}
+
+
 def test_openapi_documents_every_status(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
-    assert set(document["paths"]) == {"/similarity", "/entailment", "/health/live", "/health/ready", "/info"}
-    for path in ("/similarity", "/entailment"):
-        operation = document["paths"][path]["post"]
-        assert set(operation["responses"]) == {"200", "400", "413", "415", "422", "500"}
-        schema = operation["requestBody"]["content"]["application/json"]["schema"]
-        assert schema["additionalProperties"] is False
-        for example in schema["examples"]:
-            assert client.post(path, json=example).status_code == 200
-    assert set(document["paths"]["/health/ready"]["get"]["responses"]) == {"200", "500", "503"}
+    assert set(document["paths"]) == {
+        "/similarity",
+        "/entailment",
+        "/health/live",
+        "/health/ready",
+        "/info",
+        "/metrics",
+        "/embed",
+        "/rerank",
+        "/predict",
+        "/tokenize",
+        "/v1/embeddings",
+        "/v1/models",
+        "/v1/models/{name}",
+        "/v1/rerank",
+        "/v2/rerank",
+        "/score",
+        "/v1/score",
+        "/zero-shot",
+        "/embed/compose",
+        "/compare",
+    }
+    for path, operations in document["paths"].items():
+        if (operation := operations.get("post")) is None:
+            continue
+        expected = {"200", "400", "401", "413", "415", "422", "429", "500", "504"}
+        assert set(operation["responses"]) == expected | OTHER_STATUSES.get(path, set()), path
+        body = operation["requestBody"]["content"]["application/json"]["schema"]
+        for schema in body.get("anyOf", [body]):
+            assert schema["additionalProperties"] is False
+            assert "$ref" not in json.dumps(schema)
+            for example in schema["examples"]:
+                assert client.post(path, json=example).status_code == (404 if path == "/compare" else 200), path
+    assert set(document["paths"]["/health/ready"]["get"]["responses"]) == {"200", "401", "500", "503"}
     errors = document["paths"]["/similarity"]["post"]["responses"]["422"]
     assert errors["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorResponse")
     assert "`too_many_pairs`" in errors["description"]
@@ -217,3 +251,17 @@ def test_compressed_tables(tmp_path: Path, table_dtype: Any, kernel: str, token_
         engine.similarity(pair), [bundle.embedding(a) @ bundle.embedding(b)], rtol=0, atol=TOLERANCE
     )
     np.testing.assert_allclose(engine.entailment(pair), [bundle.entailment(a, b)], rtol=0, atol=TOLERANCE)
+
+
+def test_the_mode_chooses_between_cosine_and_paraphrase(
+    client: TestClient, tiny_bundle: TinyBundle, token_ids: Any
+) -> None:
+    first, others = "the man is playing guitar", ["somebody makes music", "it rains"]
+    pair = {"sentence1": first, "sentence2": others}
+    replies = {mode: client.post("/similarity", json={**pair, "mode": mode}) for mode in ("cosine", "paraphrase")}
+    assert replies["cosine"].json() == client.post("/similarity", json=pair).json()
+    expected = [tiny_bundle.paraphrase(token_ids(first), token_ids(other)) for other in others]
+    assert replies["paraphrase"].json()["scores"] == pytest.approx(expected, abs=1e-5)
+    wrong = client.post("/similarity", json={**pair, "mode": "angle"})
+    assert wrong.status_code == 422
+    assert wrong.json()["error"]["param"] == "mode"

@@ -109,7 +109,7 @@ def test_the_kernel_that_is_named_is_the_one_that_runs(engine: Engine) -> None:
 def test_scores_that_are_not_finite_are_an_error(engine: Engine) -> None:
     class NotANumber:
         def run(self, names: Any, inputs: Any) -> list[Any]:
-            return [np.zeros((1, 384), np.float32), np.full(1, np.nan, np.float32), np.zeros((0, 3), np.float32)]
+            return [np.full(1, np.nan, np.float32) for _ in names]
 
     session, engine._session = engine._session, NotANumber()
     try:
@@ -206,10 +206,10 @@ class TestModelsThatDoNotFit:
 
     def test_another_output(self, path: Path) -> None:
         def rename(graph: onnx.GraphProto) -> None:
-            graph.node[-1].output[0] = graph.output[2].name = "probabilities"
+            graph.node[-1].output[0] = graph.output[3].name = "probabilities"
 
         self.change_model(path, rename)
-        with pytest.raises(BundleError, match=r"expected outputs .*'entailment'.*, found .*'probabilities'"):
+        with pytest.raises(BundleError, match=r"expected outputs .*'paraphrase'.*, found .*'probabilities'"):
             Engine(load_bundle(path))
 
     def test_another_type(self, path: Path) -> None:

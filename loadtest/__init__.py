@@ -1,0 +1,1 @@
+"""Benchmarks and demonstrations of the running service. They speak HTTP; only ``dispatch`` runs it in process."""

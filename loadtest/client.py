@@ -1,0 +1,96 @@
+"""A small HTTP/1.1 client: one connection, ready-made requests, as little work of its own as possible.
+
+A general client needs several times what the service needs for a request, and would measure itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import cast
+
+import httptools
+
+
+@dataclass
+class Reply:
+    """One reply as it came."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class ConnectionLostError(Exception):
+    """The server closed the connection; ``sent`` says whether a request was on its way."""
+
+    def __init__(self, sent: bool) -> None:
+        super().__init__("connection closed" + (" before the reply" if sent else ""))
+        self.sent = sent
+
+
+class Connection(asyncio.Protocol):
+    """One connection that carries one request at a time."""
+
+    def __init__(self) -> None:
+        self._waiting: asyncio.Future[Reply] | None = None
+        self._closed = False
+        self._reply = Reply()
+
+    @classmethod
+    async def open(cls, host: str, port: int) -> Connection:
+        """A connection to the server; raises ``OSError``."""
+        _, connection = await asyncio.get_running_loop().create_connection(cls, host, port)
+        return connection
+
+    async def send(self, request: bytes) -> Reply:
+        """The reply to ``request``; raises ``ConnectionLostError``."""
+        if self._closed or self._transport.is_closing():
+            raise ConnectionLostError(sent=False)
+        self._reply = Reply()
+        self._waiting = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return await self._waiting
+
+    def close(self) -> None:
+        """Leave."""
+        self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """For asyncio."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its bases
+        self._parser = httptools.HttpResponseParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        """For asyncio."""
+        self._parser.feed_data(data)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """For asyncio."""
+        self._closed = True
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(ConnectionLostError(sent=True))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """For the parser."""
+        self._reply.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_body(self, body: bytes) -> None:
+        """For the parser."""
+        self._reply.body += body
+
+    def on_message_complete(self) -> None:
+        """For the parser."""
+        self._reply.status = self._parser.get_status_code()
+        if self._reply.headers.get("connection") == "close":
+            self._closed = True
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(self._reply)
+
+
+def post(path: str, body: object) -> bytes:
+    """A request, ready to be sent."""
+    content = json.dumps(body).encode()
+    lines = f"POST {path} HTTP/1.1", "host: test", "content-type: application/json", f"content-length: {len(content)}"
+    return "\r\n".join([*lines, "", ""]).encode() + content

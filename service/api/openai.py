@@ -1,0 +1,134 @@
+"""OpenAI's embeddings and models, as its ``openai`` client sends and reads them.
+
+Ignored: ``user``. Token ids are refused: they are of another tokenizer than this model's and would give nonsense.
+``dimensions`` keeps the first numbers and scales them to unit length again, as OpenAI advises for shortened embeddings;
+this model was not trained to put the most important ones first.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag
+
+from service.api.model import ModelDep
+from service.api.vectors import shorten, to_base64
+from service.body import parse_body
+from service.bundle import Manifest
+from service.dependencies import READING_ERRORS, SCORING_ERRORS, Body, errors, reads
+from service.engine import Floats
+from service.scheduler import Scored
+from service.texts import TextList
+from service.validation import TAG, Wire, parse
+
+router = APIRouter(tags=["OpenAI"])
+
+NO_TOKEN_IDS = "a string or a list of strings (no token ids, which are of another tokenizer than this model's)"
+
+
+def _input_kind(value: object) -> str | None:
+    if isinstance(value, str):
+        return TAG + "text"
+    ids = isinstance(value, list) and bool(value) and isinstance(value[0], int | list)
+    return TAG + "list" if isinstance(value, list) and not ids else None
+
+
+Input = Annotated[
+    Annotated[str, Tag(TAG + "text")] | Annotated[list[str], Field(fail_fast=True), Tag(TAG + "list")],
+    Discriminator(_input_kind, custom_error_type="texts", custom_error_message=NO_TOKEN_IDS),
+    Field(description="a text, or a list of texts"),
+]
+
+
+class EmbeddingsRequest(Wire):
+    """Texts to embed."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"input": ["A man plays.", "It rains."]}]})
+
+    input: Input
+    model: str | None = Field(None, description="the served model's name, or nothing")
+    dimensions: PositiveInt | None = Field(None, description="keep the first ones, scaled to unit length again")
+    encoding_format: Literal["float", "base64"] | None = Field("float", description="base64: little-endian float32")
+    user: str | None = Field(None, description="ignored")
+
+
+class Embedding(Wire):
+    """One text's."""
+
+    object: Literal["embedding"] = "embedding"
+    index: int
+    embedding: list[float] | str
+
+
+class Usage(Wire):
+    """What the request took."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+    @classmethod
+    def of(cls, scored: Scored) -> Usage:
+        """No tokens are generated here, so that both numbers are the same."""
+        return cls(prompt_tokens=scored.tokens, total_tokens=scored.tokens)
+
+
+class EmbeddingsResponse(Wire):
+    """Embeddings in the order of the texts."""
+
+    object: Literal["list"] = "list"
+    data: list[Embedding]
+    model: str
+    usage: Usage
+
+
+class ModelCard(Wire):
+    """One model."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = Field(description="seconds since 1970")
+    owned_by: str = "local"
+
+
+class ModelList(Wire):
+    """The models served: one."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelCard]
+
+
+@router.post("/v1/embeddings", openapi_extra=reads(EmbeddingsRequest), responses=SCORING_ERRORS | errors(404))
+async def embeddings(body: Body, model: ModelDep) -> EmbeddingsResponse:
+    """Unit-length embeddings of texts."""
+    request = await parse_body(body, partial(parse, EmbeddingsRequest))
+    model.check_name(request.model)
+    model.check_dimensions(request.dimensions)
+    embedded = await model.embed(TextList("input", request.input))
+    vectors = shorten(embedded.values, request.dimensions)
+    return EmbeddingsResponse(
+        data=_data(vectors, request.encoding_format), model=model.manifest.name, usage=Usage.of(embedded)
+    )
+
+
+@router.get("/v1/models", responses=READING_ERRORS)
+async def models(model: ModelDep) -> ModelList:
+    """The models served: one."""
+    return ModelList(data=[_card(model.manifest)])
+
+
+@router.get("/v1/models/{name:path}", responses=READING_ERRORS | errors(404))
+async def one_model(name: str, model: ModelDep) -> ModelCard:
+    """The model served, by its name."""
+    model.check_name(name)
+    return _card(model.manifest)
+
+
+def _data(vectors: Floats, encoding: str | None) -> list[Embedding]:
+    values = map(to_base64, vectors) if encoding == "base64" else vectors.tolist()
+    return [Embedding(index=index, embedding=value) for index, value in enumerate(values)]
+
+
+def _card(manifest: Manifest) -> ModelCard:
+    return ModelCard(id=manifest.name, created=int(manifest.created.timestamp()))

@@ -1,0 +1,75 @@
+"""vLLM's ``/score``: cosines of pairs, ``text_1`` with ``text_2`` as one with one, one with many, or many with many.
+
+Ignored: ``user`` and ``priority``. ``truncate_prompt_tokens`` takes only -1, the model's own limit.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from time import time
+from typing import Literal
+from uuid import uuid4
+
+from fastapi import APIRouter
+from pydantic import ConfigDict, Field
+
+from service.api.model import ModelDep
+from service.api.openai import Usage
+from service.body import parse_body
+from service.dependencies import SCORING_ERRORS, Body, errors, reads
+from service.pairs import Sides
+from service.schemas import Texts
+from service.validation import Wire, parse
+
+router = APIRouter(tags=["vLLM"])
+
+
+class ScoreRequest(Wire):
+    """Pairs to score."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"text_1": "A man plays guitar.", "text_2": ["Someone plays.", "It rains."]}]}
+    )
+
+    model: str | None = Field(None, description="the served model's name, or nothing")
+    text_1: Texts
+    text_2: Texts
+    truncate_prompt_tokens: Literal[-1] | None = Field(None, description="-1: cut to the model's limit")
+    priority: int | None = Field(None, description="ignored")
+    user: str | None = Field(None, description="ignored")
+
+
+class Score(Wire):
+    """One pair's."""
+
+    index: int
+    object: Literal["score"] = "score"
+    score: float = Field(description="cosine, from -1 to 1")
+
+
+class ScoreResponse(Wire):
+    """Scores in the order of the pairs."""
+
+    id: str
+    object: Literal["list"] = "list"
+    created: int = Field(description="seconds since 1970")
+    model: str
+    data: list[Score]
+    usage: Usage
+
+
+@router.post("/score", openapi_extra=reads(ScoreRequest), responses=SCORING_ERRORS | errors(404))
+@router.post("/v1/score", openapi_extra=reads(ScoreRequest), responses=SCORING_ERRORS | errors(404))
+async def score(body: Body, model: ModelDep) -> ScoreResponse:
+    """How close in meaning the texts of each pair are."""
+    request = await parse_body(body, partial(parse, ScoreRequest))
+    model.check_name(request.model)
+    sides = Sides(request.text_1, request.text_2, ("text_1", "text_2"))
+    scored = await model.similarity(sides, truncate=request.truncate_prompt_tokens is not None)
+    return ScoreResponse(
+        id=f"score-{uuid4().hex}",
+        created=int(time()),
+        model=model.manifest.name,
+        data=[Score(index=row, score=value) for row, value in enumerate(scored.values.tolist())],
+        usage=Usage.of(scored),
+    )

@@ -1,0 +1,134 @@
+"""The way from texts to scores for every request: admission, tokeniser, batches, engine.
+
+Letters: B texts, P pairs, m similarity width.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from typing import TypeVar
+
+import numpy as np
+
+from service.admission import Admission
+from service.batch import Budget, Task
+from service.batcher import Batcher
+from service.caller import Caller, Timings
+from service.engine import Engine, Floats, Ints
+from service.metrics import Metrics
+from service.pairs import SentencePairs
+from service.tokenizer import PackedTokens
+
+T = TypeVar("T")
+
+Check = Callable[[PackedTokens], None]  # raises ``InvalidInputError`` where tokens are not what the request needs
+
+# What takes less than about a millisecond runs on the event loop (``python -m loadtest.dispatch``): a thread costs more
+# than it frees. An entailment head reads 14 MB of weights whatever the number of pairs.
+INLINE_CHARACTERS = 2000
+INLINE_TOKENS = 512
+INLINE_PAIRS = {"similarity": 32, "paraphrase": 16, "entailment": 4, "embed": 32}
+CALL_THREADS = 2
+
+
+def anything(packed: PackedTokens) -> None:
+    """The check that takes all tokens."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the model says of one request, and what it took.
+
+    ``values`` float32: cosines or probabilities [P], probabilities [P, 3] (columns as the manifest's ``labels``) or
+    unit-length embeddings [B, m]. ``tokens`` counts each distinct text of pairs once. ``truncated`` says for each pair
+    (or text) whether it was cut to the model's limit.
+    """
+
+    values: Floats
+    tokens: int
+    truncated: list[bool]
+    timings: Timings
+
+
+class Scheduler:
+    """Runs an ``Engine`` for many requests at once; lives on one event loop.
+
+    All methods raise ``OverloadedError``, ``DeadlineError``, ``ClientGoneError`` and ``InferenceError``, those that
+    score ``TooManyTokensError`` as well, and what ``check`` raises.
+    """
+
+    def __init__(self, engine: Engine, budget: Budget, admission: Admission, metrics: Metrics) -> None:
+        self.engine = engine
+        self.admission = admission
+        self.model = engine.bundle.manifest.name
+        self._metrics = metrics
+        self._batcher = Batcher(budget, metrics)
+        self._tokeniser_thread = ThreadPoolExecutor(1, "tokenise")
+        self._call_threads = ThreadPoolExecutor(CALL_THREADS, "call")
+        scores = (engine.score_similarity, engine.score_paraphrase, engine.score_entailment, engine.score_embeddings)
+        self._similarity, self._paraphrase, self._entailment, self._embed = (
+            Task(name, score, Budget(INLINE_TOKENS, pairs))
+            for score, (name, pairs) in zip(scores, INLINE_PAIRS.items(), strict=True)
+        )
+
+    async def similarity(self, caller: Caller, pairs: SentencePairs, check: Check = anything) -> Scored:
+        """Cosines [P] of ``pairs``."""
+        return await self._score(self._similarity, caller, pairs.texts, pairs.index, check)
+
+    async def paraphrase(self, caller: Caller, pairs: SentencePairs, check: Check = anything) -> Scored:
+        """Probabilities [P] that both texts of each of ``pairs`` say the same."""
+        return await self._score(self._paraphrase, caller, pairs.texts, pairs.index, check)
+
+    async def entailment(self, caller: Caller, pairs: SentencePairs, check: Check = anything) -> Scored:
+        """Probabilities [P, 3] of ``pairs`` (premise, hypothesis)."""
+        return await self._score(self._entailment, caller, pairs.texts, pairs.index, check)
+
+    async def embed(self, caller: Caller, texts: Sequence[str], check: Check = anything) -> Scored:
+        """Unit-length similarity vectors [B, m] of ``texts``."""
+        rows = np.arange(len(texts)).repeat(2).reshape(-1, 2)  # each paired with itself, to be cut like pairs
+        return await self._score(self._embed, caller, texts, rows, check)
+
+    async def call(self, caller: Caller, items: int, work: Callable[[], T]) -> T:
+        """``work()`` on a thread, under the same admission as ``items`` pairs and the caller's deadline.
+
+        For whatever else computes, such as a baseline: that must never run on the event loop.
+        """
+        with self.admission.admit(items):
+            return await self._on_thread(self._call_threads, caller, work)
+
+    async def _score(self, task: Task, caller: Caller, texts: Sequence[str], index: Ints, check: Check) -> Scored:
+        caller.texts = texts
+        with self.admission.admit(len(index)) as ticket:
+            packed = await self._tokenise(task, caller, texts)
+            tokens = len(packed.token_ids)
+            ticket.charge(tokens)
+            check(packed)
+            values = await self._batcher.run(task, packed, index, caller)
+        return Scored(values, tokens, self._truncated(packed, index), caller.timings)
+
+    async def _tokenise(self, task: Task, caller: Caller, texts: Sequence[str]) -> PackedTokens:
+        started = perf_counter()
+        if sum(map(len, texts)) <= INLINE_CHARACTERS:
+            packed = self.engine.tokenizer.encode(texts)
+        else:
+            encode = partial(self.engine.tokenizer.encode, texts)
+            packed = await self._on_thread(self._tokeniser_thread, caller, encode)
+        caller.timings.tokenise += (seconds := perf_counter() - started)
+        self._metrics.tokenised(task.name, seconds)
+        return packed
+
+    async def _on_thread(self, threads: ThreadPoolExecutor, caller: Caller, work: Callable[[], T]) -> T:
+        return await caller.wait(asyncio.get_running_loop().run_in_executor(threads, work))
+
+    def _truncated(self, packed: PackedTokens, index: Ints) -> list[bool]:
+        """For each pair, whether one of its texts was cut."""
+        if not packed.truncated.any():
+            return [False] * len(index)
+        truncated: list[bool] = np.any(packed.truncated[index], axis=1).tolist()
+        self._metrics.truncated.inc(sum(truncated))
+        return truncated

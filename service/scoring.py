@@ -1,0 +1,107 @@
+"""``/similarity`` and ``/entailment``, the two endpoints that everything else is measured by.
+
+They stand on the application itself, read their request with no dependency and write their reply with no second
+validation: an included router and four dependencies cost more than the model does on a short pair
+(``python -m loadtest.overhead``).
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Literal
+
+from fastapi import FastAPI, Request, Response
+
+from service.api import tei
+from service.api.model import Model
+from service.body import parse_body, read_body
+from service.dependencies import SCORING_ERRORS, caller_of, reads
+from service.pairs import SentencePairs
+from service.scheduler import Check, Scheduler, Scored
+from service.schemas import (
+    EntailmentRequest,
+    EntailmentResponse,
+    EntailmentResult,
+    EntailmentScores,
+    PairRequest,
+    SimilarityRequest,
+    SimilarityResponse,
+    Usage,
+)
+from service.settings import Settings
+from service.texts import PairLimits
+from service.validation import Wire, parse
+
+Kind = Literal["cosine", "paraphrase", "bare"]  # text-embeddings-inference's shape brings its bare list of cosines
+
+
+def add_scoring_routes(app: FastAPI) -> None:
+    """Add both endpoints to ``app``."""
+    app.post(
+        "/similarity",
+        response_model=SimilarityResponse | list[float],
+        openapi_extra=reads(SimilarityRequest, tei.SimilarityRequest),
+        responses=SCORING_ERRORS,
+    )(similarity)
+    app.post(
+        "/entailment",
+        response_model=EntailmentResponse,
+        openapi_extra=reads(EntailmentRequest),
+        responses=SCORING_ERRORS,
+    )(entailment)
+
+
+async def similarity(request: Request) -> Response:
+    """How close in meaning the sentences of each pair are; text-embeddings-inference's shape brings its bare list."""
+    scheduler: Scheduler = request.app.state.scheduler
+    caller, settings = caller_of(request), request.app.state.settings
+    body = await read_body(request)
+    pairs, check, kind = await parse_body(body, partial(_similarity_pairs, Model(scheduler, caller, settings)))
+    score = scheduler.paraphrase if kind == "paraphrase" else scheduler.similarity
+    scored = await score(caller, pairs, check)
+    scores = scored.values.tolist()
+    if kind == "bare":
+        return Response(json.dumps(scores), media_type="application/json")
+    return _reply(SimilarityResponse(scores=scores, model=scheduler.model, usage=_usage(scored)))
+
+
+async def entailment(request: Request) -> Response:
+    """Whether each hypothesis follows from its premise, contradicts it, or neither."""
+    scheduler: Scheduler = request.app.state.scheduler
+    caller, settings = caller_of(request), request.app.state.settings
+    pairs, check = await parse_body(await read_body(request), partial(_entailment_pairs, settings))
+    scored = await scheduler.entailment(caller, pairs, check)
+    labels = scheduler.engine.bundle.manifest.labels
+    results = [
+        EntailmentResult(label=labels[best], scores=EntailmentScores(**dict(zip(labels, row, strict=True))))
+        for best, row in zip(scored.values.argmax(axis=1), scored.values.tolist(), strict=True)
+    ]
+    return _reply(EntailmentResponse(results=results, model=scheduler.model, usage=_usage(scored)))
+
+
+def _similarity_pairs(model: Model, payload: object) -> tuple[SentencePairs, Check, Kind]:
+    """The pairs in ``payload``, the check on their tokens, and what is to come back."""
+    if tei.is_similarity(payload):
+        return *tei.similarity_pairs(model, payload), "bare"
+    request = parse(SimilarityRequest, payload)
+    return *_pairs(request, model.settings), request.mode
+
+
+def _entailment_pairs(settings: Settings, payload: object) -> tuple[SentencePairs, Check]:
+    """The pairs in ``payload``, and the check on their tokens."""
+    return _pairs(parse(EntailmentRequest, payload), settings)
+
+
+def _pairs(request: PairRequest, settings: Settings) -> tuple[SentencePairs, Check]:
+    sides = request.sides()
+    pairs = sides.pairs(PairLimits(settings.max_pairs, settings.max_text_chars))
+    return pairs, partial(sides.check_tokens, pairs)
+
+
+def _usage(scored: Scored) -> Usage:
+    return Usage(tokens=scored.tokens, truncated=scored.truncated)
+
+
+def _reply(model: Wire) -> Response:
+    return Response(model.model_dump_json(), media_type="application/json")

@@ -1,0 +1,168 @@
+"""The shapes of text-embeddings-inference, against an independent computation in NumPy."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from service.engine import Engine
+from tests.service.test_invalid_requests import check
+from tests.tiny_bundle import LABELS, TinyBundle
+
+TOLERANCE = 2e-5
+TEXTS = ["A man is playing guitar.", "Somebody makes music", "it rains!", "dog 42"]
+
+
+@pytest.fixture(scope="module")
+def ids(engine: Engine) -> Any:
+    return lambda text: engine.tokenizer.encode([text]).token_ids.tolist()
+
+
+@pytest.fixture(scope="module")
+def cosine(tiny_bundle: TinyBundle, ids: Any) -> Any:
+    return lambda a, b: tiny_bundle.embedding(ids(a)) @ tiny_bundle.embedding(ids(b))
+
+
+def post(client: TestClient, path: str, **body: Any) -> Any:
+    reply = client.post(path, json=body)
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+def test_embed(client: TestClient, tiny_bundle: TinyBundle, ids: Any) -> None:
+    expected = [tiny_bundle.embedding(ids(text)) for text in TEXTS]
+    np.testing.assert_allclose(post(client, "/embed", inputs=TEXTS), expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(post(client, "/embed", inputs=TEXTS[0]), expected[:1], rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 383, 384])
+def test_shorter_embeddings_have_unit_length(client: TestClient, dimensions: int) -> None:
+    full = np.array(post(client, "/embed", inputs=TEXTS))[:, :dimensions]
+    found = post(client, "/embed", inputs=TEXTS, dimensions=dimensions)
+    np.testing.assert_allclose(found, full / np.linalg.norm(full, axis=1, keepdims=True), rtol=0, atol=1e-6)
+
+
+def test_similarity(client: TestClient, cosine: Any) -> None:
+    inputs = {"source_sentence": TEXTS[0], "sentences": TEXTS}
+    expected = [cosine(TEXTS[0], text) for text in TEXTS]
+    for parameters in ({}, {"parameters": {"truncate": True}}, {"parameters": None}):
+        found = post(client, "/similarity", inputs=inputs, **parameters)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+
+
+def test_rerank(client: TestClient, cosine: Any) -> None:
+    ranks = post(client, "/rerank", query=TEXTS[0], texts=TEXTS[1:])
+    scores = [cosine(TEXTS[0], text) for text in TEXTS[1:]]
+    assert [rank["index"] for rank in ranks] == sorted(range(3), key=lambda row: -scores[row])
+    for rank in ranks:
+        assert rank == {"index": rank["index"], "score": pytest.approx(scores[rank["index"]], abs=TOLERANCE)}
+    ranks = post(client, "/rerank", query=TEXTS[0], texts=["dog", "dog"], return_text=True, raw_scores=True)
+    assert [(rank["index"], rank["text"]) for rank in ranks] == [(0, "dog"), (1, "dog")]
+
+
+def test_predict(client: TestClient, tiny_bundle: TinyBundle, ids: Any) -> None:
+    expected = dict(zip(LABELS, tiny_bundle.entailment(ids(TEXTS[0]), ids(TEXTS[1])), strict=True))
+    found = post(client, "/predict", inputs=TEXTS[:2])
+    assert {item["label"]: pytest.approx(item["score"], abs=TOLERANCE) for item in found} == expected
+    assert [item["score"] for item in found] == sorted((item["score"] for item in found), reverse=True)
+    batch = post(client, "/predict", inputs=[TEXTS[:2], TEXTS[2:]])
+    assert (len(batch), batch[0]) == (2, found)
+    raw = post(client, "/predict", inputs=TEXTS[:2], raw_scores=True)
+    assert [item["label"] for item in raw] == [item["label"] for item in found]
+    np.testing.assert_allclose([item["score"] for item in raw], np.log([item["score"] for item in found]), atol=1e-5)
+
+
+def test_tokenize(client: TestClient, ids: Any) -> None:
+    texts = ["A dog,  ünïcödé 日本", ""]
+    found = post(client, "/tokenize", inputs=texts[0])[0]
+    assert [token["id"] for token in found] == ids(texts[0])
+    assert [token["text"] for token in found][:3] == ["A", "dog", ","]
+    assert all(token["text"] == texts[0][token["start"] : token["stop"]] for token in found)
+    assert post(client, "/tokenize", inputs=texts)[1] == []
+
+
+def test_info_has_the_fields_that_clients_read(client: TestClient, engine: Engine) -> None:
+    info = client.get("/info").json()
+    assert info["model_id"] == info["model"]["name"] == "tiny"
+    assert info["model_sha"] == engine.bundle.manifest.files["model.onnx.data"].sha256
+    assert info["max_input_length"] == 256
+    assert info["max_client_batch_size"] == info["limits"]["max_pairs"]
+    assert info["model_type"].keys() == {"embedding"}
+
+
+def test_truncate(client: TestClient, engine: Engine) -> None:
+    limit = engine.bundle.manifest.max_tokens
+    fits, longer = ("a " * limit)[:-1], "a " * (limit + 1)
+    message = check(client.post("/embed", json={"inputs": ["a", longer]}), 422, "text_too_long", "inputs[1]")
+    assert f"at most {limit} tokens" in message
+    assert post(client, "/embed", inputs=[longer], truncate=True) == post(client, "/embed", inputs=[fits])
+    assert post(client, "/embed", inputs="a" * 3000, truncate=True) == post(
+        client, "/embed", inputs="a" * 2000, truncate=True
+    )
+    pair = [longer, "dog"]
+    check(client.post("/predict", json={"inputs": pair}), 422, "text_too_long", "inputs[0]")
+    assert post(client, "/predict", inputs=pair, truncate=True) == post(client, "/predict", inputs=[fits, "dog"])
+    check(client.post("/rerank", json={"query": "a", "texts": ["b", longer]}), 422, "text_too_long", "texts[1]")
+
+
+PAIR = ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "kind", "param", "says"),
+    [
+        ("/embed", {}, "invalid_schema", "inputs", "got no such field"),
+        ("/embed", {"inputs": [[1, 2]]}, "invalid_schema", "inputs[0]", "expected a string, got a list"),
+        ("/embed", {"inputs": []}, "empty_list", "inputs", "at least one text"),
+        ("/embed", {"inputs": ["a"] * 9}, "too_many_texts", "inputs", "at most 8 texts, got 9"),
+        ("/embed", {"inputs": ["a", " "]}, "empty_text", "inputs[1]", "at least one token"),
+        ("/embed", {"inputs": "a", "normalize": False}, "invalid_schema", "normalize", "expected true"),
+        ("/embed", {"inputs": "a", "prompt_name": "query"}, "invalid_schema", "prompt_name", "expected null"),
+        ("/embed", {"inputs": "a", "truncation_direction": "left"}, "invalid_schema", "truncation_direction", "right"),
+        ("/embed", {"inputs": "a", "dimensions": 385}, "invalid_schema", "dimensions", "at most 384, got 385"),
+        ("/embed", {"inputs": "a", "dimensions": 0}, "invalid_schema", "dimensions", "greater than 0, got 0"),
+        ("/embed", {"inputs": "a", "dimensions": True}, "invalid_schema", "dimensions", "number, got a boolean"),
+        ("/embed", {"inputs": "a", "pooling": "cls"}, "invalid_schema", "pooling", "got a field 'pooling'"),
+        ("/similarity", {"inputs": {}}, "invalid_schema", "inputs.source_sentence", "got no such field"),
+        ("/similarity", {"inputs": "a"}, "invalid_schema", "inputs", "expected an object, got a string"),
+        (
+            "/similarity",
+            {"inputs": {"source_sentence": "a", "sentences": ["b", 1]}},
+            "invalid_schema",
+            "inputs.sentences[1]",
+            "expected a string, got a number",
+        ),
+        (
+            "/similarity",
+            {"inputs": {"source_sentence": " ", "sentences": ["b"]}},
+            "empty_text",
+            "inputs.source_sentence",
+            "at least one token",
+        ),
+        (
+            "/similarity",
+            {"inputs": {"source_sentence": "a", "sentences": ["b"], "x": 1}},
+            "invalid_schema",
+            "inputs.x",
+            "expected only source_sentence and sentences",
+        ),
+        ("/predict", {"inputs": "a"}, "invalid_schema", "inputs", "expected a pair [premise, hypothesis]"),
+        ("/predict", {"inputs": []}, "invalid_schema", "inputs", "expected a pair"),
+        ("/predict", {"inputs": ["a"]}, "invalid_schema", "inputs", "a list of at least 2"),
+        ("/predict", {"inputs": [PAIR, ["a", "b", "c"]]}, "invalid_schema", "inputs[1]", "a list of at most 2"),
+        ("/predict", {"inputs": [PAIR, ["a", " "]]}, "empty_text", "inputs[1][1]", "at least one token"),
+        ("/predict", {"inputs": ["a", "\ud800"]}, "invalid_text", "inputs[1]", "lone surrogate"),
+        ("/predict", {"inputs": PAIR, "parameters": {"top_k": 0}}, "invalid_schema", "parameters.top_k", "than 0"),
+        ("/predict", {"inputs": [PAIR] * 9}, "too_many_pairs", "inputs", "at most 8"),
+        ("/rerank", {"query": "a", "texts": "b"}, "invalid_schema", "texts", "expected a list, got a string"),
+        ("/rerank", {"query": "a", "texts": []}, "empty_list", "texts", "got an empty list"),
+        ("/tokenize", {"inputs": "a" * 2001}, "text_too_long", "inputs", "at most 2000 characters"),
+    ],
+)  # fmt: skip
+def test_mistakes(client: TestClient, path: str, body: Any, kind: str, param: str, says: str) -> None:
+    reply = client.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
+    assert says in check(reply, 422, kind, param)
