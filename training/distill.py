@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
-from torch import Tensor
 from tqdm import tqdm
 
 from service.tokenizer import PackedTokens, Tokenizer
 from training.data import Pair, read_pairs, split_files
+from training.losses import distill_loss
 from training.options import parse_options
 from training.packing import batch, tokenize
 from training.recipe import Recipe, command_line
 from training.run import Clock, Optimisers, Run, shuffled_batches, warmup_cosine
-from training.student import Student, StudentConfig
+from training.student import Student, StudentConfig, save_student
 from training.teacher import TeacherCache
 
 
@@ -47,14 +47,6 @@ class DistillConfig:
     max_tokens: int = field(default=128, metadata={"help": "longer sentences are cut"})
     checkpoint_steps: int = field(default=1000, metadata={"help": "steps between two checkpoints"})
     seed: int = field(default=0, metadata={"help": "seed of weights and batches"})
-
-
-def distill_loss(student: Tensor, teacher: Tensor, pair_weight: float) -> tuple[Tensor, Tensor, Tensor]:
-    """(loss, cosine part, in-batch part) of unit-length embeddings [B, m] of student and teacher."""
-    cosine = 1 - (student * teacher).sum(dim=1).mean()
-    error = student @ student.T - teacher @ teacher.T  # [B, B], zero on the diagonal
-    pairs = error.square().sum() / (len(error) * (len(error) - 1))
-    return cosine + pair_weight * pairs, cosine, pairs
 
 
 class SimilarityDev:
@@ -111,6 +103,7 @@ def distill(config: DistillConfig) -> Student:
         if (step + 1) % config.checkpoint_steps == 0 or step + 1 == steps:
             run.log(step=step + 1, **clock.read(), **dev.score(student))
             run.save(student, optimisers, step + 1)
+            save_student(student, config.out)
     return student
 
 

@@ -2,9 +2,9 @@
 
     python -m training.evaluate --bundle service/bundle --data DIR --json OUT
 
-One record a ``*.jsonl.gz`` file: Spearman and Pearson of the cosine where rows have a ``score``; accuracy and macro F1
-for NLI labels (two-way data by entailment against the rest); accuracy, F1 and average precision for paraphrase, by the
-cosine and the threshold in the bundle's manifest.
+One record a ``*.jsonl.gz`` file: Spearman and Pearson of the cosine where rows have a ``score``; accuracy, macro F1 and
+expected calibration error for NLI labels (two-way data by entailment against the rest); accuracy, F1 and average
+precision for paraphrase, once by the bundle's paraphrase head and once by the cosine with the manifest's threshold.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from tqdm import tqdm
 from service.bundle import load_bundle
 from service.engine import Engine, EngineOptions
 from service.errors import StartError
+from training.calibrate import expected_calibration_error
 from training.data import NLI_LABELS, NOT_ENTAILMENT, PARAPHRASE_LABELS, DataError, Pair, read_pairs
 from training.options import parse_options
 
@@ -51,23 +52,27 @@ def correlations(predicted: FloatArray, gold: FloatArray) -> Scores:
 def nli_scores(probabilities: FloatArray, gold: list[str]) -> Scores:
     """Accuracy and macro F1 of probabilities [P, 3] in the order of ``NLI_LABELS``; two-way where ``gold`` is."""
     labels = list(NLI_LABELS)
-    predicted = np.array(labels)[probabilities.argmax(axis=1)]
     if NOT_ENTAILMENT in gold:
         labels = [NLI_LABELS[0], NOT_ENTAILMENT]
-        predicted = np.where(probabilities[:, 0] > 0.5, *labels)
+        probabilities = np.column_stack([probabilities[:, 0], 1 - probabilities[:, 0]])
         gold = [label if label == labels[0] else NOT_ENTAILMENT for label in gold]
+    predicted = np.array(labels)[probabilities.argmax(axis=1)]
     macro = f1_score(gold, predicted, labels=labels, average="macro", zero_division=0)
-    return {"accuracy": float(accuracy_score(gold, predicted)), "macro_f1": float(macro)}
+    return {
+        "accuracy": float(accuracy_score(gold, predicted)),
+        "macro_f1": float(macro),
+        "calibration_error": expected_calibration_error(probabilities.max(axis=1), predicted == np.array(gold)),
+    }
 
 
-def paraphrase_scores(cosine: FloatArray, gold: list[str], threshold: float) -> Scores:
-    """Accuracy and F1 at ``threshold``, and average precision, of cosines [P]."""
+def paraphrase_scores(scores: FloatArray, gold: list[str], threshold: float) -> Scores:
+    """Accuracy and F1 at ``threshold``, and average precision, of cosines or probabilities [P]."""
     positive = np.array([label == PARAPHRASE_LABELS[1] for label in gold])
-    predicted = cosine >= threshold
+    predicted = scores >= threshold
     return {
         "accuracy": float(accuracy_score(positive, predicted)),
         "f1": float(f1_score(positive, predicted, zero_division=0)),
-        "average_precision": float(average_precision_score(positive, cosine)),
+        "average_precision": float(average_precision_score(positive, scores)),
     }
 
 
@@ -78,9 +83,9 @@ def score_pairs(engine: Engine, pairs: list[Pair]) -> tuple[str, Scores]:
         return "similarity", correlations(engine.similarity(texts), np.array([pair.score for pair in pairs]))
     gold = [str(pair.label) for pair in pairs]
     if set(gold) <= set(PARAPHRASE_LABELS):
-        return "paraphrase", paraphrase_scores(
-            engine.similarity(texts), gold, engine.bundle.manifest.paraphrase_threshold
-        )
+        cosine = paraphrase_scores(engine.similarity(texts), gold, engine.bundle.manifest.paraphrase_threshold)
+        head = paraphrase_scores(engine.paraphrase(texts), gold, 0.5)
+        return "paraphrase", head | {f"cosine_{metric}": value for metric, value in cosine.items()}
     if unknown := set(gold) - {*NLI_LABELS, NOT_ENTAILMENT}:
         raise DataError(f"expected labels of {NLI_LABELS}, {NOT_ENTAILMENT!r} or {PARAPHRASE_LABELS}, found {unknown}")
     return "nli", nli_scores(engine.entailment(texts), gold)

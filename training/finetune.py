@@ -1,173 +1,258 @@
-"""Fine-tuning: the DiffCat entailment head on labelled pairs, while the encoder keeps the teacher's similarity space.
+"""Fine-tuning: entailment, similarity and paraphrase together, on gold labels and the pair teacher's judgements.
 
-    python -m training.finetune --data DIR [--student runs/distill] [--teacher-cache runs/teacher] [--out runs/student]
+    python -m training.finetune --data DIR [--student runs/distill] [--out runs/student]
 
-One encoder serves both heads, so every step takes a batch of labelled pairs and a batch of sentences with teacher
-targets; without the second, the entailment loss pulls the sentence space apart and similarity is lost.
+One encoder serves all heads, so every step takes a batch of pairs and a batch of sentences with the sentence teacher's
+targets; without the second, the pair losses pull the sentence space apart. Where a pair has both a gold label and the
+teacher's judgement, the two losses are mixed (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015).
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import chain, count, islice
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain, count, islice, repeat
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
 from torch import Tensor
 from tqdm import tqdm
 
 from service.tokenizer import PackedTokens, Tokenizer
-from training.data import NLI_LABELS, NOT_ENTAILMENT, read_pairs, split_files
-from training.distill import SimilarityDev, distill_loss
+from training.calibrate import calibrate
+from training.data import DataError, split_files
+from training.documents import make_documents
+from training.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
+from training.losses import binary_losses, correlation_loss, distill_loss, entailment_losses, mixed, soft_losses
 from training.options import parse_options
 from training.packing import PackedBatch, batch, drop_tokens, join, tokenize
+from training.pair_labels import PairCache
+from training.pairset import PairBatch, PairSet, outputs
 from training.recipe import Recipe, command_line
 from training.run import Clock, Optimisers, Run, shuffled_batches, warmup_cosine
 from training.sources import sources_below
-from training.student import Student, load_student, save_student
+from training.student import PairOutputs, Student, StudentConfig, load_student, save_student
 from training.teacher import TeacherCache
-from training.threshold import fit_threshold
 
 
 @dataclass(frozen=True)
 class FinetuneConfig:
     """One run of fine-tuning."""
 
-    data: Path = field(metadata={"help": "data folder with nli/*/train*.jsonl.gz"})
+    data: Path = field(metadata={"help": "data folder with nli/, similarity/ and paraphrase/"})
     student: Path = field(default=Path("runs/distill"), metadata={"help": "folder of the distilled student"})
     teacher_cache: Path = field(default=Path("runs/teacher"), metadata={"help": "folder made by training.teacher"})
+    pair_labels: Path = field(default=Path("runs/pair_labels"), metadata={"help": "made by training.pair_labels"})
+    gold_only: bool = field(default=False, metadata={"help": "leave out the pair teacher and its pairs"})
     out: Path = field(default=Path("runs/student"), metadata={"help": "run folder"})
-    epochs: int = field(default=2, metadata={"help": "passes over the labelled pairs"})
-    batch: int = field(default=512, metadata={"help": "labelled pairs a step"})
-    distill_batch: int = field(default=512, metadata={"help": "teacher sentences a step"})
+    hidden_dim: int = field(default=512, metadata={"help": "hidden units of the entailment head"})
+    compare_dim: int = field(default=64, metadata={"help": "width of the alignment's comparisons; 0 leaves it out"})
+    standardise: bool = field(default=True, metadata={"help": "standardise embeddings before the entailment head"})
+    product: bool = field(default=True, metadata={"help": "u * v among the features of the entailment head"})
+    epochs: int = field(default=3, metadata={"help": "passes over the pairs"})
+    batch: int = field(default=512, metadata={"help": "pairs a step"})
+    distill_batch: int = field(default=256, metadata={"help": "sentences with teacher targets a step"})
+    gold_repeats: int = field(default=4, metadata={"help": "how often an epoch holds a pair with a gold score"})
+    scored_batch: int = field(default=0, metadata={"help": "further pairs with a gold score a step"})
+    documents: int = field(default=0, metadata={"help": "documents with teacher targets a step"})
+    document_tokens: int = field(default=3000, metadata={"help": "tokens of the longest document"})
+    max_steps: int = field(default=0, metadata={"help": "end after so many steps; 0 for all epochs"})
+    keep_heads: bool = field(default=False, metadata={"help": "go on with the heads of the student"})
+    hard_weight: float = field(default=0.5, metadata={"help": "of the gold label beside the teacher's judgement"})
+    temperature: float = field(default=1.0, metadata={"help": "of the teacher's entailment logits"})
+    paraphrase_weight: float = field(default=0.5, metadata={"help": "weight of the paraphrase loss"})
+    similarity_weight: float = field(default=1.0, metadata={"help": "weight of the similarity loss"})
     distill_weight: float = field(default=10.0, metadata={"help": "weight of the distillation loss"})
     pair_weight: float = field(default=20.0, metadata={"help": "weight of in-batch similarities in it"})
     matrix_lr: float = field(default=2e-4, metadata={"help": "peak learning rate of the matrix tables"})
     vector_lr: float = field(default=2e-3, metadata={"help": "peak learning rate of the vector table"})
     head_lr: float = field(default=1e-3, metadata={"help": "peak learning rate of the heads"})
-    token_dropout: float = field(default=0.1, metadata={"help": "share of the tokens left out of a labelled pair"})
-    max_tokens: int = field(default=128, metadata={"help": "longer sentences are cut"})
-    checkpoint_steps: int = field(default=200, metadata={"help": "steps between two checkpoints"})
+    token_dropout: float = field(default=0.1, metadata={"help": "share of the tokens left out of a pair"})
+    max_tokens: int = field(default=64, metadata={"help": "longer sentences are cut"})
+    checkpoint_steps: int = field(default=500, metadata={"help": "steps between two checkpoints"})
     seed: int = field(default=0, metadata={"help": "seed of head weights, dropout and batches"})
 
 
-@dataclass(frozen=True)
-class LabelledPairs:
-    """Packed sentences (2 p premise, 2 p + 1 hypothesis) and the labels that count as right, bool [P, 3]."""
-
-    sentences: PackedTokens
-    targets: NDArray[np.bool_]
-
-    @staticmethod
-    def read(paths: list[Path], tokenizer: Tokenizer) -> LabelledPairs:
-        """All pairs of ``paths``; two-way data accepts both neutral and contradiction for ``not_entailment``."""
-        pairs = [pair for path in paths for pair in read_pairs(path, (*NLI_LABELS, NOT_ENTAILMENT))]
-        right = {label: np.array(NLI_LABELS) == label for label in NLI_LABELS}
-        right[NOT_ENTAILMENT] = np.array(NLI_LABELS) != "entailment"
-        texts = [text for pair in pairs for text in (pair.sentence1, pair.sentence2)]
-        return LabelledPairs(tokenize(tokenizer, texts), np.stack([right[str(pair.label)] for pair in pairs]))
-
-    def batch(self, pairs: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
-        """(``token_ids`` [N], ``cu_seqlens`` [2 P + 1], ``targets`` [P, 3]) of the pairs with these numbers."""
-        rows = np.stack([2 * pairs, 2 * pairs + 1], axis=1).ravel()
-        return *batch(self.sentences, rows), torch.from_numpy(self.targets[pairs])
-
-
-def entailment_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean negative log probability [scalar] of the accepted labels, ``targets`` bool [P, 3]."""
-    log_probabilities = logits.log_softmax(dim=1)
-    return -log_probabilities.masked_fill(~targets, -torch.inf).logsumexp(dim=1).mean()
-
-
-class EntailmentDev:
-    """Accuracy on the NLI dev splits that have a training split beside them."""
+class PairDev:
+    """Scores of a student on the dev splits of pairs that have a training split beside them."""
 
     def __init__(self, data: Path, tokenizer: Tokenizer) -> None:
-        paths = [path for path in split_files(data, "dev", ("nli",)) if any(path.parent.glob("train*"))]
-        self.splits = {path.parent.name: LabelledPairs.read([path], tokenizer) for path in paths}
+        def read(kind: str, reader: Callable[[Path], LabelledPairs]) -> dict[str, PairSet]:
+            paths = [path for path in split_files(data, "dev", (kind,)) if any(path.parent.glob("train*"))]
+            return {path.parent.name: PairSet.of(reader(path), tokenizer) for path in paths}
 
-    @torch.no_grad()
-    def score(self, student: Student, block: int = 2048) -> dict[str, float]:
-        """Share of pairs whose most probable label is accepted, by the name of the split."""
-        result = {}
-        for name, pairs in self.splits.items():
-            right = 0
-            for start in range(0, len(pairs.targets), block):
-                token_ids, cu_seqlens, targets = pairs.batch(np.arange(start, min(start + block, len(pairs.targets))))
-                predicted = two_way(student.entail(token_ids, cu_seqlens), targets)
-                right += int(targets.gather(1, predicted[:, None]).sum())
-            result[f"{name}_accuracy"] = round(right / len(pairs.targets), 4)
-        return result
+        self.nli, self.scored = read("nli", read_nli), read("similarity", read_scored)
+        self.paraphrase = read("paraphrase", read_paraphrases)
+
+    def score(self, student: Student) -> dict[str, float]:
+        """Accuracy for NLI and, by the paraphrase head at 0.5, for paraphrase; Spearman's rho of the cosine."""
+        result: dict[str, float] = {}
+        for name, pairs in self.nli.items():
+            predicted = two_way(outputs(student, pairs).entailment, pairs.accepted)
+            result[f"{name}_accuracy"] = float(pairs.accepted[np.arange(len(pairs)), predicted].mean())
+        for name, pairs in self.scored.items():
+            cosine = outputs(student, pairs).cosine.numpy()
+            result[f"{name}_spearman"] = float(spearmanr(cosine, pairs.similarity).statistic)
+        for name, pairs in self.paraphrase.items():
+            same = outputs(student, pairs).paraphrase.numpy() > 0
+            result[f"{name}_accuracy"] = float((same == (pairs.paraphrase > 0.5)).mean())
+        return {name: round(value, 4) for name, value in result.items()}
 
 
-def two_way(logits: Tensor, targets: Tensor) -> Tensor:
+def two_way(logits: Tensor, accepted: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Predicted class [P]; where the data are two-way, entailment against the sum of the other two."""
-    probabilities = logits.softmax(dim=1)
-    if not bool((targets.sum(dim=1) == 2).any()):
-        return probabilities.argmax(dim=1)
-    entailed = probabilities[:, 0] > 0.5
-    return torch.where(entailed, 0, 1)
+    probabilities: NDArray[np.float32] = logits.softmax(dim=1).numpy()
+    if not (accepted.sum(axis=1) == 2).any():
+        return np.asarray(probabilities.argmax(axis=1), np.int64)
+    return np.where(probabilities[:, 0] > 0.5, 0, 1).astype(np.int64)
 
 
-def endless_batches(rows: int, batch: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Shuffled batches, epoch after epoch."""
-    return chain.from_iterable(shuffled_batches(rows, batch, seed, epoch) for epoch in count())
+def pair_losses(found: PairOutputs, known: PairBatch, config: FinetuneConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """Losses [scalars] of entailment, similarity and paraphrase."""
+    judged = ~known.judged[:, 0].isnan()
+    entailment = mixed(
+        entailment_losses(found.entailment, known.accepted),
+        soft_losses(found.entailment, known.judged[:, :3], config.temperature),
+        known.accepted.any(dim=1),
+        judged,
+        config.hard_weight,
+    )
+    similarity = torch.where(known.similarity.isnan(), known.judged[:, 3].sigmoid(), known.similarity)
+    paraphrase = mixed(
+        binary_losses(found.paraphrase, known.paraphrase),
+        binary_losses(found.paraphrase, known.judged[:, 4].sigmoid()),
+        ~known.paraphrase.isnan(),
+        judged,
+        config.hard_weight,
+    )
+    # Once among all, once among those with a gold score, whose scale is finer than the difference between tasks.
+    correlation = correlation_loss(found.cosine, similarity) + correlation_loss(found.cosine, known.similarity)
+    return entailment, correlation, paraphrase
 
 
 def joint_losses(
-    student: Student,
-    pairs: tuple[Tensor, Tensor, Tensor],
-    sentences: PackedBatch,
-    teacher: Tensor,
-    config: FinetuneConfig,
-) -> tuple[Tensor, Tensor]:
-    """(entailment loss, distillation loss) of labelled ``pairs``, and ``sentences`` with ``teacher`` targets [B, m]."""
-    token_ids, cu_seqlens, targets = pairs
-    shortened = drop_tokens(token_ids, cu_seqlens, config.token_dropout)
-    embeddings = student.encoder(*join(shortened, sentences))  # one pass over the tables for both losses
-    of_pairs, of_sentences = embeddings.split([2 * len(targets), len(teacher)])
-    logits = student.entailment_head(of_pairs[0::2], of_pairs[1::2])
+    student: Student, known: PairBatch, sentences: PackedBatch, teacher: Tensor, config: FinetuneConfig
+) -> dict[str, Tensor]:
+    """Weighted losses of labelled pairs, and of ``sentences`` with ``teacher`` targets [B, m]."""
+    shortened = drop_tokens(known.token_ids, known.cu_seqlens, config.token_dropout)
+    encoded = student.encoder(*join(shortened, sentences))  # one pass over the tables for all losses
+    of_pairs, of_sentences = encoded.split([2 * len(known.accepted), len(teacher)])
+    found = student.judge(of_pairs, *shortened, known.pairs)
+    entailment, similarity, paraphrase = pair_losses(found, known, config)
     distilled, _, _ = distill_loss(student.similarity_head(of_sentences), teacher, config.pair_weight)
-    return entailment_loss(logits, targets), distilled
+    return {
+        "entailment": entailment,
+        "similarity": config.similarity_weight * similarity,
+        "paraphrase": config.paraphrase_weight * paraphrase,
+        "distill": config.distill_weight * distilled,
+    }
+
+
+def read_training_pairs(config: FinetuneConfig, tokenizer: Tokenizer) -> PairSet:
+    """Gold pairs alone, or those of the pair teacher's cache; pairs with a gold score count ``gold_repeats`` times."""
+    if config.gold_only:
+        files = {"nli": read_nli, "similarity": read_scored, "paraphrase/qqp": read_paraphrases}
+        parts = [reader(path) for kind, reader in files.items() for path in split_files(config.data, "train", (kind,))]
+        pairs = PairSet.of(LabelledPairs.joined(parts), tokenizer)
+    else:
+        pairs = PairSet.judged_by_teacher(PairCache.open(config.pair_labels), tokenizer)
+    pairs = pairs.merged()
+    times = np.where(np.isnan(pairs.similarity), 1, config.gold_repeats)
+    return pairs.take(np.repeat(np.arange(len(pairs)), times))
+
+
+def start_student(config: FinetuneConfig) -> Student:
+    """The student with fresh heads for pairs, of the sizes that ``config`` asks for, unless its own are kept."""
+    distilled = load_student(config.student)
+    if config.keep_heads:
+        return distilled
+    sizes: StudentConfig = replace(
+        distilled.config,
+        hidden_dim=config.hidden_dim,
+        compare_dim=config.compare_dim,
+        standardise=config.standardise,
+        product=config.product,
+    )
+    student = Student(sizes)
+    student.encoder.load_state_dict(distilled.encoder.state_dict())
+    student.similarity_head.load_state_dict(distilled.similarity_head.state_dict())
+    return student
 
 
 def finetune(config: FinetuneConfig) -> Student:
     """Run or go on with the fine-tuning that ``config`` describes; returns the trained student."""
     torch.manual_seed(config.seed)
-    student, cache = load_student(config.student), TeacherCache.open(config.teacher_cache)
+    student, cache = start_student(config), TeacherCache.open(config.teacher_cache)
     tokenizer = Tokenizer(config.student / "tokenizer.json", config.max_tokens)
-    pairs = LabelledPairs.read(split_files(config.data, "train", ("nli",)), tokenizer)
+    pairs, dev = read_training_pairs(config, tokenizer), PairDev(config.data, tokenizer)
     sentences = tokenize(tokenizer, cache.sentences[: cache.done])
-    devs = SimilarityDev(config.data, tokenizer), EntailmentDev(config.data, tokenizer)
     optimisers = Optimisers(student, config.matrix_lr, config.vector_lr, config.head_lr)
     run, clock = Run(config.out, config), Clock()
-    steps = config.epochs * (len(pairs.targets) // config.batch)
+    steps = config.epochs * (len(pairs) // config.batch)
+    steps = min(steps, config.max_steps or steps)
     start = run.resume(student, optimisers)
     shutil.copy(config.student / "tokenizer.json", config.out)
-    sources = sources_below(config.data)
-    Recipe.read(config.student).then(command_line("training.finetune", config), sources).write(config.out)
-    pair_batches = endless_batches(len(pairs.targets), config.batch, config.seed)
-    sentence_batches = endless_batches(len(sentences), config.distill_batch, config.seed)
-    batches = islice(zip(range(steps), pair_batches, sentence_batches, strict=False), start, None)
-    for step, pair_rows, rows in tqdm(batches, total=steps, initial=start, unit=" steps"):
-        teacher = torch.from_numpy(cache.targets[rows].astype(np.float32))
-        losses = joint_losses(student, pairs.batch(pair_rows), batch(sentences, rows), teacher, config)
-        (losses[0] + config.distill_weight * losses[1]).backward()
+    write_recipe(config)
+    batches = islice(training_batches(pairs, len(sentences), config), start, steps)
+    student.train()
+    for step, (pair_rows, rows) in enumerate(tqdm(batches, total=steps, initial=start, unit=" steps"), start=start):
+        losses = joint_losses(student, pairs.batch(pair_rows), *taught(sentences, cache, rows, step, config), config)
+        torch.stack(list(losses.values())).sum().backward()
         optimisers.step(warmup_cosine(step, steps))
-        clock.add(2 * len(pair_rows) + len(rows), entailment_loss=losses[0].item(), distill_loss=losses[1].item())
+        clock.add(2 * len(pair_rows) + len(rows), **{f"{name}_loss": loss.item() for name, loss in losses.items()})
         if (step + 1) % config.checkpoint_steps == 0 or step + 1 == steps:
-            student.eval()
-            run.log(step=step + 1, **clock.read(), **devs[0].score(student), **devs[1].score(student))
+            run.log(step=step + 1, **clock.read(), **dev.score(student.eval()))
             student.train()
             run.save(student, optimisers, step + 1)
-    student.paraphrase_threshold.fill_(fit_threshold(student.eval(), config.data, tokenizer))
-    run.log(event="done", paraphrase_threshold=float(student.paraphrase_threshold))
+            save_student(student, config.out)
+    run.log(event="done", **calibrate(student.eval(), config.data, tokenizer))
     save_student(student, config.out)
     return student
+
+
+def taught(
+    sentences: PackedTokens, cache: TeacherCache, rows: NDArray[np.int64], step: int, config: FinetuneConfig
+) -> tuple[PackedBatch, Tensor]:
+    """The sentences ``rows`` of the cache and ``config.documents`` documents, with their targets [B, m]."""
+    packed, targets = batch(sentences, rows), torch.from_numpy(cache.targets[rows].astype(np.float32))
+    if config.documents == 0:
+        return packed, targets
+    random = np.random.default_rng([config.seed, step])
+    documents, means = make_documents(sentences, cache.targets, config.documents, config.document_tokens, random)
+    return join(packed, documents), torch.cat([targets, means])
+
+
+def write_recipe(config: FinetuneConfig) -> None:
+    """Record how the student came to be."""
+    before = Recipe.read(config.student)
+    if not config.gold_only:
+        before = Recipe.read(config.pair_labels).after(before)
+    before.then(command_line("training.finetune", config), sources_below(config.data)).write(config.out)
+
+
+def training_batches(
+    pairs: PairSet, sentences: int, config: FinetuneConfig
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """(rows of pairs, rows of sentences) of every step of the whole run."""
+    epochs = (pairs.batches(config.batch, config.seed, epoch) for epoch in range(config.epochs))
+    scored = np.flatnonzero(~np.isnan(pairs.similarity))
+    more = endless_batches(len(scored), config.scored_batch, config.seed + 1)
+    of_sentences = endless_batches(sentences, config.distill_batch, config.seed)
+    for rows, extra, sentence_rows in zip(chain.from_iterable(epochs), more, of_sentences, strict=False):
+        yield np.concatenate([rows, scored[extra]]), sentence_rows
+
+
+def endless_batches(rows: int, batch: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Shuffled batches, epoch after epoch; empty ones for ``batch`` 0."""
+    if batch == 0:
+        return repeat(np.zeros(0, np.int64))
+    if batch > rows:
+        raise DataError(f"expected at least {batch} rows for a batch, found {rows}")
+    return chain.from_iterable(shuffled_batches(rows, batch, seed, epoch) for epoch in count())
 
 
 if __name__ == "__main__":

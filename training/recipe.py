@@ -26,6 +26,13 @@ class Recipe(BaseModel):
             sources=list(dict.fromkeys([*self.sources, *sources])),
         )
 
+    def after(self, other: Recipe) -> Recipe:
+        """``other`` first, then this one."""
+        return Recipe(
+            commands=list(dict.fromkeys([*other.commands, *self.commands])),
+            sources=list(dict.fromkeys([*other.sources, *self.sources])),
+        )
+
     def write(self, folder: Path) -> None:
         """Record it in ``folder``."""
         folder.mkdir(parents=True, exist_ok=True)

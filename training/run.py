@@ -8,15 +8,26 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from tqdm import tqdm
 
 from training.optim import RowAdam
-from training.student import CheckpointError, Student, save_student
+from training.student import CheckpointError, Student
+
+
+class Stateful(Protocol):
+    """What a checkpoint can hold beside the model: an optimiser, or several."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a resume needs."""
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> None:
+        """Inverse of ``state_dict``."""
 
 
 class Optimisers:
@@ -25,7 +36,7 @@ class Optimisers:
     def __init__(self, student: Student, matrix_lr: float, vector_lr: float, head_lr: float) -> None:
         encoder = student.encoder
         matrices = [encoder.forward_deltas, encoder.backward_deltas]
-        heads = [*student.similarity_head.parameters(), *student.entailment_head.parameters()]
+        heads = [weight for name, weight in student.named_parameters() if not name.startswith("encoder.")]
         groups = [{"params": matrices, "lr": matrix_lr}, {"params": [encoder.vectors], "lr": vector_lr}]
         self.tables = RowAdam(groups)
         self.heads = torch.optim.Adam(heads, lr=head_lr)
@@ -64,7 +75,7 @@ def shuffled_batches(rows: int, batch: int, seed: int, epoch: int) -> Iterator[N
 
 
 class Run:
-    """A run's folder: the student, ``metrics.jsonl`` and ``resume.pt``."""
+    """A run's folder: ``metrics.jsonl`` and ``resume.pt``, beside what the stage itself writes."""
 
     def __init__(self, folder: Path, config: Any) -> None:
         self.folder = folder
@@ -78,20 +89,19 @@ class Run:
             file.write(line + "\n")
         tqdm.write(line)
 
-    def save(self, student: Student, optimisers: Optimisers, step: int) -> None:
-        """Checkpoint after ``step`` steps: what a resume needs in one file, replaced at once; then the student."""
+    def save(self, model: nn.Module, optimiser: Stateful, step: int) -> None:
+        """Checkpoint after ``step`` steps: all that a resume needs in one file, replaced at once."""
         state = {
             "config": self.config,
             "step": step,
-            "student": student.state_dict(),
-            "optimisers": optimisers.state_dict(),
+            "model": model.state_dict(),
+            "optimiser": optimiser.state_dict(),
             "random": torch.get_rng_state(),
         }
         torch.save(state, self.folder / "resume.new")
         (self.folder / "resume.new").replace(self.folder / "resume.pt")
-        save_student(student, self.folder)
 
-    def resume(self, student: Student, optimisers: Optimisers) -> int:
+    def resume(self, model: nn.Module, optimiser: Stateful) -> int:
         """Load the newest checkpoint, if there is one; returns the number of steps already done."""
         path = self.folder / "resume.pt"
         if not path.exists():
@@ -99,8 +109,8 @@ class Run:
         state = torch.load(path, weights_only=True)
         if state["config"] != self.config:
             raise CheckpointError(f"{path}: begun with {state['config']}, asked to go on with {self.config}")
-        student.load_state_dict(state["student"])
-        optimisers.load_state_dict(state["optimisers"])
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["random"])
         self.log(event="resumed", step=state["step"])
         return int(state["step"])

@@ -1,4 +1,4 @@
-"""The student: bidirectional CMOW/CBOW-Hybrid encoder with a similarity head and a DiffCat entailment head.
+"""The student: bidirectional CMOW/CBOW-Hybrid encoder with heads for similarity, entailment and paraphrase.
 
 Galke et al., "General Cross-Architecture Distillation of Pretrained Language Models into Matrix Embeddings" (IJCNN
 2022, arXiv 2109.08449), section 3; the encoder goes back to Mai et al., "CBOW Is Not All You Need" (ICLR 2019).
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -19,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.data import NLI_LABELS
+from training.heads import Alignment, EntailmentHead, ParaphraseHead, SimilarityHead
 from training.product import hybrid_encode, hybrid_states
 
 
@@ -35,14 +36,32 @@ class StudentConfig:
     matrix_dim: int = 20  # d
     vector_dim: int = 400  # e = d^2, the paper's even split between order-aware and bag-of-words parts
     similarity_dim: int = 384  # m, the width of all-MiniLM-L6-v2's embeddings
-    hidden_dim: int = 1000  # of the DiffCat MLP
-    dropout: float = 0.1  # of the MLP's inputs and hidden units
+    hidden_dim: int = 512  # of the DiffCat MLP; the paper has 1000
+    paraphrase_dim: int = 256  # hidden units of the paraphrase head
+    key_dim: int = 32  # q, what tokens are aligned by
+    value_dim: int = 64  # k, what of a token is compared
+    compare_dim: int = 64  # h, width of a comparison; 0 leaves out the alignment
+    standardise: bool = True  # embeddings before the DiffCat MLP
+    product: bool = True  # u * v among its features
+    dropout: float = 0.1  # of the inputs and hidden units of the heads
     init_noise: float = 0.01  # standard deviation of the noise around the identity, and of the vectors
 
     @property
     def embedding_dim(self) -> int:
         """D, the length of one sentence's embedding."""
         return self.vector_dim + 2 * self.matrix_dim**2
+
+
+# The paper's DiffCat head (its section 3.4 and 4): no standardisation, no product, no alignment.
+PAPER = StudentConfig(hidden_dim=1000, compare_dim=0, standardise=False, product=False)
+
+
+class PairOutputs(NamedTuple):
+    """Logits of entailment [P, 3], cosine [P] and logit of paraphrase [P]."""
+
+    entailment: Tensor
+    cosine: Tensor
+    paraphrase: Tensor
 
 
 class HybridEncoder(nn.Module):
@@ -67,46 +86,13 @@ class HybridEncoder(nn.Module):
         """Embeddings float32 [B, D] of packed sentences: int64 ``token_ids`` [N], ``cu_seqlens`` [B+1]."""
         return hybrid_encode(token_ids, cu_seqlens, *self.tables())
 
+    def token_vectors(self, token_ids: Tensor) -> Tensor:
+        """The vectors float32 [N, e] of ``token_ids`` [N]; their gradient is sparse."""
+        return F.embedding(token_ids, self.vectors, sparse=True)
+
     def states(self, token_ids: Tensor, cu_seqlens: Tensor) -> Tensor:
         """Per-token states float32 [N, D]: the token's vector, the prefix product and the suffix product at it."""
         return hybrid_states(token_ids, cu_seqlens, *self.tables())
-
-
-class SimilarityHead(nn.Module):
-    """Projection to the teacher's space; the cosine there is the similarity."""
-
-    def __init__(self, config: StudentConfig) -> None:
-        super().__init__()
-        self.projection = nn.Linear(config.embedding_dim, config.similarity_dim)
-
-    def forward(self, embeddings: Tensor) -> Tensor:
-        """Unit-length vectors [B, m] of encoder embeddings [B, D]."""
-        projected: Tensor = self.projection(embeddings)
-        return F.normalize(projected, dim=-1)
-
-
-class EntailmentHead(nn.Module):
-    """DiffCat MLP with one hidden layer (the paper's section 3.4), with two additions.
-
-    Embeddings are standardised first, since their parts differ in scale (the diagonal of a product is near one, most of
-    its other elements near zero), and to the paper's [u ; v ; |u - v|] comes the product u * v.
-    """
-
-    def __init__(self, config: StudentConfig) -> None:
-        super().__init__()
-        self.standardise = nn.BatchNorm1d(config.embedding_dim, affine=False)
-        self.hidden: nn.Module = nn.Linear(4 * config.embedding_dim, config.hidden_dim)
-        self.dropout = nn.Dropout(config.dropout)
-        self.output = nn.Linear(config.hidden_dim, len(NLI_LABELS))
-
-    def forward(self, premise: Tensor, hypothesis: Tensor) -> Tensor:
-        """Logits [P, 3] in the order of ``NLI_LABELS`` for embeddings [P, D] of premises and hypotheses."""
-        both = torch.stack([premise, hypothesis])  # [2, P, D]
-        u, v = self.standardise(both.flatten(0, 1)).view_as(both)
-        features = torch.cat([u, v, (u - v).abs(), u * v], dim=-1)  # [P, 4 D]
-        hidden = F.relu(self.hidden(self.dropout(features)))  # [P, hidden]
-        logits: Tensor = self.output(self.dropout(hidden))
-        return logits
 
 
 class Student(nn.Module):
@@ -115,21 +101,44 @@ class Student(nn.Module):
     def __init__(self, config: StudentConfig) -> None:
         super().__init__()
         self.config = config
+        D, dropout = config.embedding_dim, config.dropout
         self.encoder = HybridEncoder(config)
-        self.similarity_head = SimilarityHead(config)
-        self.entailment_head = EntailmentHead(config)
-        self.paraphrase_threshold = nn.Buffer(torch.tensor(0.5))  # cosine; fitted after training
+        self.similarity_head = SimilarityHead(D, config.similarity_dim)
+        self.alignment = (
+            Alignment(config.vector_dim, config.key_dim, config.value_dim, config.compare_dim)
+            if config.compare_dim
+            else None
+        )
+        self.entailment_head = EntailmentHead(
+            D, config.hidden_dim, dropout, config.standardise, config.product, 2 * config.compare_dim
+        )
+        self.paraphrase_head = ParaphraseHead(D, config.paraphrase_dim, dropout, 2 * config.compare_dim)
+        # Fitted after training: the cosine that separates paraphrases, what divides the logits of entailment, and what
+        # is added to the logit of a paraphrase.
+        self.paraphrase_threshold = nn.Buffer(torch.tensor(0.5))
+        self.entailment_temperature = nn.Buffer(torch.tensor(1.0))
+        self.paraphrase_shift = nn.Buffer(torch.tensor(0.0))
 
     def embed(self, token_ids: Tensor, cu_seqlens: Tensor) -> Tensor:
         """Unit-length similarity vectors [B, m]."""
         vectors: Tensor = self.similarity_head(self.encoder(token_ids, cu_seqlens))
         return vectors
 
-    def entail(self, token_ids: Tensor, cu_seqlens: Tensor) -> Tensor:
-        """Logits [B / 2, 3]; sentence 2 p is the premise of pair p and 2 p + 1 its hypothesis."""
-        embeddings = self.encoder(token_ids, cu_seqlens)
-        logits: Tensor = self.entailment_head(embeddings[0::2], embeddings[1::2])
-        return logits
+    def forward(self, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> PairOutputs:
+        """Everything about ``pairs`` int64 [P, 2], rows of the B packed sentences."""
+        encoded = self.encoder(token_ids, cu_seqlens)
+        return self.judge(encoded, token_ids, cu_seqlens, pairs)
+
+    def judge(self, encoded: Tensor, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> PairOutputs:
+        """Everything about ``pairs`` of sentences that are already encoded, [B, D]."""
+        aligned = None
+        if self.alignment is not None:
+            aligned = self.alignment(self.encoder.token_vectors(token_ids), cu_seqlens, pairs)
+        left, right = encoded[pairs[:, 0]], encoded[pairs[:, 1]]
+        similar = (self.similarity_head(left) * self.similarity_head(right)).sum(dim=1)
+        return PairOutputs(
+            self.entailment_head(left, right, aligned), similar, self.paraphrase_head(left, right, aligned)
+        )
 
 
 def save_student(student: Student, folder: Path) -> None:

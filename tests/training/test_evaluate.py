@@ -22,13 +22,17 @@ def test_every_file_of_pairs_has_a_record(engine: Engine, tmp_path: Path) -> Non
     said: list[str] = []
     records = evaluate(engine, write_data(tmp_path), said.append)
     assert {record["file"]: (record["task"], record["rows"]) for record in records} == {
+        "nli/counterfactual/train.jsonl.gz": ("nli", 12),
         "nli/rte/dev.jsonl.gz": ("nli", 8),
         "nli/rte/train.jsonl.gz": ("nli", 8),
         "nli/snli/dev.jsonl.gz": ("nli", 12),
         "nli/snli/train.jsonl.gz": ("nli", 30),
         "paraphrase/mrpc/dev.jsonl.gz": ("paraphrase", 10),
         "paraphrase/mrpc/train.jsonl.gz": ("paraphrase", 10),
+        "paraphrase/qqp/dev.jsonl.gz": ("paraphrase", 8),
+        "paraphrase/qqp/train.jsonl.gz": ("paraphrase", 16),
         "similarity/stsb/dev.jsonl.gz": ("similarity", 12),
+        "similarity/stsb/train.jsonl.gz": ("similarity", 12),
     }
     assert any("single sentences, passed over" in line for line in said)
 
@@ -54,6 +58,7 @@ def test_two_way_data_weigh_entailment_against_the_rest() -> None:
     assert nli_scores(probabilities, ["entailment", "entailment", "contradiction"]) == {
         "accuracy": 1.0,
         "macro_f1": 2 / 3,
+        "calibration_error": pytest.approx((0.4 + 0.6 + 0.3) / 3),  # each alone in its bin
     }
 
 

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from service.tokenizer import Tokenizer
-from tests.training.tiny_project import write_data, write_teacher_cache
+from tests.training.tiny_project import kill_at_save, metrics, write_data, write_teacher_cache
 from training.data import DataError
-from training.distill import DistillConfig, distill, distill_loss
-from training.finetune import FinetuneConfig, LabelledPairs, entailment_loss, finetune, two_way
+from training.distill import DistillConfig, distill
+from training.finetune import FinetuneConfig, finetune, two_way
+from training.labelled import read_nli
 from training.recipe import Recipe
-from training.run import Run
 from training.student import CheckpointError, Student, StudentConfig, load_student, save_student
 from training.teacher import TeacherCache, TeacherError, resolve_teacher
 
@@ -51,10 +50,12 @@ def finetuning(project: Path, distilled: Student) -> FinetuneConfig:
         student=project / "distill",
         teacher_cache=project / "teacher",
         out=project / "student",
-        epochs=4,
+        gold_only=True,
+        epochs=2,
         batch=8,
         distill_batch=16,
-        checkpoint_steps=4,
+        hidden_dim=16,
+        checkpoint_steps=8,
     )
 
 
@@ -63,25 +64,9 @@ def finetuned(finetuning: FinetuneConfig) -> Student:
     return finetune(finetuning)
 
 
-def metrics(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
 def assert_same_weights(first: Student, second: Student) -> None:
     for (name, expected), found in zip(first.state_dict().items(), second.state_dict().values(), strict=True):
         assert torch.equal(expected, found), name
-
-
-def kill_at_save(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the run die right after its checkpoint ``number``."""
-    whole, saves = Run.save, iter(range(1, 100))
-
-    def save(*arguments: object) -> None:
-        whole(*arguments)  # type: ignore[arg-type]
-        if next(saves) == number:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Run, "save", save)
 
 
 def test_distillation_learns_and_logs(distilling: DistillConfig, distilled: Student) -> None:
@@ -107,7 +92,7 @@ def test_a_killed_distillation_resumes_to_the_same_result(
 def test_finetuning_learns_and_keeps_its_threshold(finetuning: FinetuneConfig, finetuned: Student) -> None:
     *records, done = metrics(finetuning.out)
     assert records[-1]["entailment_loss"] < records[0]["entailment_loss"]
-    assert {"snli_accuracy", "rte_accuracy", "stsb_spearman"} <= records[-1].keys()
+    assert {"snli_accuracy", "rte_accuracy", "stsb_spearman", "qqp_accuracy"} <= records[-1].keys()
     saved = load_student(finetuning.out)
     assert_same_weights(finetuned, saved)
     assert float(saved.paraphrase_threshold) == pytest.approx(done["paraphrase_threshold"])
@@ -130,24 +115,11 @@ def test_a_resume_with_other_options_is_refused(distilling: DistillConfig, disti
         distill(replace(distilling, seed=1))
 
 
-def test_two_way_labels_accept_neutral_and_contradiction(project: Path) -> None:
-    targets = torch.tensor([[True, False, False], [False, True, True]])
+def test_two_way_data_count_entailment_above_one_half() -> None:
     logits = torch.tensor([[2.0, 0.0, 0.0], [1.0, 0.9, 0.9]])
-    probabilities = logits.softmax(1)
-    expected = -(probabilities[0, 0].log() + (1 - probabilities[1, 0]).log()) / 2
-    torch.testing.assert_close(entailment_loss(logits, targets), expected)
-    assert two_way(logits, targets).tolist() == [0, 1]  # entailment is the largest of three, but below one half
-    assert two_way(logits, torch.eye(3, dtype=torch.bool)[:2]).tolist() == [0, 0]
-
-
-def test_the_distillation_loss_is_zero_only_at_the_teacher() -> None:
-    teacher = torch.nn.functional.normalize(torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), dim=1)
-    assert max(abs(float(part)) for part in distill_loss(teacher, teacher, 20.0)) < 1e-6
-    rotated = teacher.roll(1, dims=1)  # all similarities as before, every vector elsewhere
-    loss, cosine, pairs = distill_loss(rotated, teacher, 20.0)
-    assert float(cosine) > 0.1
-    assert float(pairs) < 1e-6
-    torch.testing.assert_close(loss, cosine + 20.0 * pairs)
+    two = np.array([[True, False, False], [False, True, True]])
+    assert two_way(logits, two).tolist() == [0, 1]  # entailment is the largest of three, but below one half
+    assert two_way(logits, np.eye(3, dtype=bool)[:2]).tolist() == [0, 0]
 
 
 def test_checkpoints_that_do_not_fit_are_named(tmp_path: Path) -> None:
@@ -175,6 +147,16 @@ def test_teachers_and_caches_that_cannot_be_used_are_named(tmp_path: Path, proje
 
 
 def test_labels_outside_the_set_stop_before_training(project: Path) -> None:
-    tokenizer = Tokenizer(project / "teacher/tokenizer.json", 64)
     with pytest.raises(DataError, match=r"expected a label of .*, found 'not_paraphrase'"):
-        LabelledPairs.read([project / "data/paraphrase/mrpc/train.jsonl.gz"], tokenizer)
+        read_nli(project / "data/paraphrase/mrpc/train.jsonl.gz")
+
+
+def test_finetuning_goes_on_with_the_heads_of_a_student(
+    finetuning: FinetuneConfig, finetuned: Student, tmp_path: Path
+) -> None:
+    more = replace(finetuning, student=finetuning.out, out=tmp_path, keep_heads=True, scored_batch=8, max_steps=1)
+    gone_on = finetune(replace(more, matrix_lr=0.0, vector_lr=0.0, head_lr=0.0))
+    assert torch.equal(gone_on.entailment_head.output.weight, finetuned.entailment_head.output.weight)
+    assert metrics(tmp_path)[0]["step"] == 1
+    with pytest.raises(DataError, match="expected at least 99 rows for a batch, found"):
+        finetune(replace(more, out=tmp_path / "large", scored_batch=99))

@@ -6,29 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import BertModel
 
 from service.tokenizer import Tokenizer
-from tests.tiny_bundle import make_tokenizer
-from tests.training.tiny_project import sentences, write_data
+from tests.training.tiny_project import sentences, write_bert, write_data
 from training import teacher as teaching
 from training.teacher import SentenceTeacher, TeacherCache, TeacherConfig, TeacherError, length_batches
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("bert")
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=make_tokenizer().get_vocab_size(),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-    )
-    BertModel(config).save_pretrained(path)
-    PreTrainedTokenizerFast(tokenizer_object=make_tokenizer(), pad_token="[PAD]").save_pretrained(path)
-    return path
+    return write_bert(tmp_path_factory.mktemp("bert"))
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,15 @@ import random
 from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from service.bundle import Source
 from tests.tiny_bundle import WORDS, make_tokenizer
 from training.data import NLI_LABELS, NOT_ENTAILMENT, PARAPHRASE_LABELS
 from training.recipe import Recipe
+from training.run import Run
 
 TARGET_DIM = 16
 
@@ -28,6 +32,13 @@ def write_rows(path: Path, rows: list[dict[str, object]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with gzip.open(path, "wt", encoding="utf-8") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def write_lines(path: Path, lines: list[str]) -> None:
+    """Write one file of running text."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        file.writelines(line + "\n" for line in lines)
 
 
 def labelled(labels: tuple[str, ...], count: int, seed: int) -> list[dict[str, object]]:
@@ -50,17 +61,25 @@ def write_data(folder: Path) -> Path:
     write_rows(folder / "nli/snli/dev.jsonl.gz", labelled(NLI_LABELS, 12, 2))
     write_rows(folder / "nli/rte/train.jsonl.gz", labelled((NLI_LABELS[0], NOT_ENTAILMENT), 8, 3))
     write_rows(folder / "nli/rte/dev.jsonl.gz", labelled((NLI_LABELS[0], NOT_ENTAILMENT), 8, 4))
+    write_rows(folder / "nli/counterfactual/train.jsonl.gz", labelled(NLI_LABELS, 12, 10))
+    write_rows(folder / "similarity/stsb/train.jsonl.gz", scored(12, 11))
     write_rows(folder / "similarity/stsb/dev.jsonl.gz", scored(12, 5))
+    write_rows(folder / "paraphrase/qqp/train.jsonl.gz", labelled(PARAPHRASE_LABELS, 16, 12))
+    write_rows(folder / "paraphrase/qqp/dev.jsonl.gz", labelled(PARAPHRASE_LABELS, 8, 13))
     write_rows(folder / "paraphrase/mrpc/train.jsonl.gz", labelled(PARAPHRASE_LABELS, 10, 6))
     write_rows(folder / "paraphrase/mrpc/dev.jsonl.gz", labelled(PARAPHRASE_LABELS, 10, 7))
     write_rows(folder / "single/cola/dev.jsonl.gz", [{"sentence1": "alone", "label": "acceptable"}])
+    captions = sentences(60, 14)
+    write_lines(folder / "text/captions.tsv.gz", ["\t".join(captions[row : row + 5]) for row in range(0, 60, 5)])
+    write_lines(folder / "text/plain.txt.gz", sentences(40, 15))
     return folder
 
 
-def write_teacher_cache(folder: Path, rows: int = 64) -> Path:
-    """What training.teacher leaves, with random unit targets."""
+def write_teacher_cache(folder: Path, texts: list[str] | None = None) -> Path:
+    """What training.teacher leaves, with random unit targets of ``texts``."""
     folder.mkdir(parents=True)
-    texts = sentences(rows, 8)
+    texts = texts or sentences(64, 8)
+    rows = len(texts)
     targets = np.random.default_rng(9).standard_normal((rows, TARGET_DIM))
     targets /= np.linalg.norm(targets, axis=1, keepdims=True)
     (folder / "sentences.txt").write_text("".join(text + "\n" for text in texts))
@@ -69,3 +88,35 @@ def write_teacher_cache(folder: Path, rows: int = 64) -> Path:
     make_tokenizer().save(str(folder / "tokenizer.json"))
     Recipe().then("teach", [Source(name="text", licence="none", reference="made up")]).write(folder)
     return folder
+
+
+def write_bert(folder: Path) -> Path:
+    """A BERT with two small layers and random weights, with its tokeniser."""
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=make_tokenizer().get_vocab_size(),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=make_tokenizer(), pad_token="[PAD]").save_pretrained(folder)
+    return folder
+
+
+def metrics(folder: Path) -> list[dict[str, float]]:
+    """What a run has logged."""
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def kill_at_save(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the run die right after its checkpoint ``number``."""
+    whole, saves = Run.save, iter(range(1, 100))
+
+    def save(*arguments: object) -> None:
+        whole(*arguments)  # type: ignore[arg-type]
+        if next(saves) == number:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "save", save)

@@ -1,0 +1,87 @@
+"""What is fitted once the weights are trained: the temperature of entailment, and where a paraphrase begins.
+
+The temperature (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017) divides all logits by one number, so
+that probabilities mean what they say; it is fitted on dev splits, changes no label, and is the only thing that is. The
+paraphrase cuts, one for the cosine and one for the paraphrase head, come from Quora's training split: MRPC stays unseen
+by all that is fitted.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from service.tokenizer import Tokenizer
+from training.data import NLI_LABELS, split_files
+from training.labelled import LabelledPairs, read_nli, read_paraphrases
+from training.losses import entailment_losses
+from training.pairset import PairSet, outputs
+from training.student import Student
+
+Floats = NDArray[np.floating[Any]]
+
+
+def best_threshold(scores: Floats, positive: NDArray[np.bool_], weight: NDArray[np.float64]) -> float:
+    """The cut of ``scores`` [P] with the most ``weight`` [P] on its right side: above iff ``positive``."""
+    order = np.argsort(scores)
+    signed = np.where(positive, weight, -weight)[order]
+    # Cutting below rank k calls the first k negative: k = 0 gets all positives right, each further one gains or loses.
+    gain = np.concatenate([[0.0], -np.cumsum(signed)])
+    padded = np.concatenate([scores[order][:1], scores[order], scores[order][-1:] + 1e-3])
+    cut = int(gain.argmax())
+    return float((padded[cut] + padded[cut + 1]) / 2)
+
+
+def best_temperature(logits: Tensor, accepted: Tensor) -> float:
+    """What the logits [P, 3] must be divided by for the smallest mean negative log probability of ``accepted``."""
+    candidates = torch.logspace(-1, 1, 201)
+    losses = [entailment_losses(logits / temperature, accepted).mean() for temperature in candidates]
+    return float(candidates[int(torch.stack(losses).argmin())])
+
+
+def expected_calibration_error(probabilities: Floats, right: NDArray[np.bool_], bins: int = 15) -> float:
+    """Mean distance between confidence and accuracy over ``bins`` of equal width, weighted by their pairs.
+
+    ``probabilities`` [P] of the label that was chosen, and whether it was ``right`` [P]; Guo et al., section 2.
+    """
+    place = np.minimum((probabilities * bins).astype(int), bins - 1)
+    gaps = [abs(probabilities[place == bin].sum() - right[place == bin].sum()) for bin in range(bins)]
+    return float(sum(gaps) / len(right))
+
+
+def class_weights(positive: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weights [P] under which both classes count the same, whatever their shares."""
+    return np.where(positive, 1 / max(positive.sum(), 1), 1 / max((~positive).sum(), 1))
+
+
+def calibrate(student: Student, data: Path, tokenizer: Tokenizer) -> dict[str, float]:
+    """Fit and set the student's temperature, threshold and shift; returns them."""
+    nli = [read_nli(path) for path in split_files(data, "dev", ("nli",)) if any(path.parent.glob("train*"))]
+    three_way = PairSet.of(LabelledPairs.joined([pairs for pairs in nli if is_three_way(pairs)]), tokenizer)
+    logits = outputs(student, three_way).entailment
+    student.entailment_temperature.fill_(best_temperature(logits, torch.from_numpy(three_way.accepted)))
+    files = [PairSet.of(read_paraphrases(path), tokenizer) for path in split_files(data, "train", ("paraphrase/qqp",))]
+    positive = [pairs.paraphrase > 0.5 for pairs in files]
+    weights = np.concatenate([class_weights(labels) for labels in positive])  # all files weigh the same too
+    found = [outputs(student, pairs) for pairs in files]
+    for name, buffer, sign in (
+        ("cosine", student.paraphrase_threshold, 1),
+        ("paraphrase", student.paraphrase_shift, -1),
+    ):
+        scores = torch.cat([getattr(part, name) for part in found]).numpy()
+        buffer.fill_(sign * best_threshold(scores, np.concatenate(positive), weights))
+    return {
+        "entailment_temperature": float(student.entailment_temperature),
+        "paraphrase_threshold": float(student.paraphrase_threshold),
+        "paraphrase_shift": float(student.paraphrase_shift),
+    }
+
+
+def is_three_way(pairs: LabelledPairs) -> bool:
+    """Whether every pair has one accepted label of ``NLI_LABELS``."""
+    return bool((pairs.entailment.sum(axis=1) == 1).all()) and pairs.entailment.shape[1] == len(NLI_LABELS)

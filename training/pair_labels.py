@@ -1,0 +1,144 @@
+"""The pair teacher's judgements of gold and mined pairs, cached on disk.
+
+    python -m training.pair_labels --data DIR [--teacher runs/pair_teacher] [--out runs/pair_labels]
+
+writes the distinct ``sentences.txt``, ``pairs.npy`` (int32 [P, 2], rows of them), what the data say of each pair
+(``entailment.npy``, ``similarity.npy``, ``paraphrase.npy``), the teacher's ``logits.npy`` (float16 [P, 5]) and
+``state.json``. Gold and mined pairs stand in chance order, so that any part of a run is of use; a killed run goes on
+where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from training.cross_encoder import PairTeacher
+from training.data import split_files
+from training.labelled import LabelledPairs, TextPair, read_nli, read_paraphrases, read_scored
+from training.options import parse_options
+from training.pair_mining import Mine, Neighbours
+from training.recipe import Recipe, command_line
+from training.sources import sources_below
+from training.teacher import TeacherCache, TeacherError
+
+GOLD = ("entailment", "similarity", "paraphrase")
+LOGITS = 5  # three of entailment, similarity, paraphrase
+
+
+@dataclass(frozen=True)
+class PairLabelsConfig:
+    """Which pairs to judge, with which teacher."""
+
+    data: Path = field(metadata={"help": "data folder (see training/data.py)"})
+    teacher: Path = field(default=Path("runs/pair_teacher"), metadata={"help": "folder made by training.pair_teacher"})
+    teacher_cache: Path = field(default=Path("runs/teacher"), metadata={"help": "sentence embeddings, for mining"})
+    out: Path = field(default=Path("runs/pair_labels"), metadata={"help": "cache folder"})
+    mined: int = field(default=500_000, metadata={"help": "mined pairs at most"})
+    judged: int = field(default=204_800, metadata={"help": "pairs judged at most; gold labels need no judgement"})
+    batch_tokens: int = field(default=4096, metadata={"help": "tokens in one forward pass"})
+    block: int = field(default=8192, metadata={"help": "pairs between two checkpoints"})
+    seed: int = field(default=0, metadata={"help": "seed of the mining"})
+
+
+@dataclass(frozen=True)
+class PairCache:
+    """P judged pairs.
+
+    ``sentences`` are distinct texts, ``pairs`` int32 [P, 2] rows of them; ``entailment`` bool [P, 3], ``similarity``
+    and ``paraphrase`` float64 [P] as in ``LabelledPairs``; ``logits`` float16 [P, 5], filled up to ``done``.
+    """
+
+    sentences: list[str]
+    pairs: NDArray[np.int32]
+    entailment: NDArray[np.bool_]
+    similarity: NDArray[np.float64]
+    paraphrase: NDArray[np.float64]
+    logits: np.memmap[Any, Any]
+    done: int
+
+    @staticmethod
+    def open(folder: Path, mode: Literal["r", "r+"] = "r") -> PairCache:
+        """Map the cache in ``folder``; ``TeacherError`` where it is missing or its parts disagree."""
+        try:
+            state = json.loads((folder / "state.json").read_text())
+            sentences = (folder / "sentences.txt").read_text(encoding="utf-8").split("\n")[:-1]
+            arrays = [np.load(folder / f"{name}.npy") for name in ("pairs", *GOLD)]
+            logits = np.load(folder / "logits.npy", mmap_mode=mode)
+        except (OSError, ValueError) as error:
+            raise TeacherError(f"{folder}: expected a cache made by training.pair_labels: {error}") from error
+        rows = {len(array) for array in (*arrays, logits)}
+        if len(rows) != 1 or arrays[0].max(initial=-1) >= len(sentences) or not 0 <= state["done"] <= len(logits):
+            found = f"parts of {sorted(rows)} rows, {len(sentences)} sentences, {state['done']} done"
+            raise TeacherError(f"{folder}: expected parts that fit together, found {found}")
+        pairs, entailment, similarity, paraphrase = arrays
+        return PairCache(sentences, pairs, entailment, similarity, paraphrase, logits, state["done"])
+
+    @staticmethod
+    def create(folder: Path, pairs: LabelledPairs, identity: dict[str, object]) -> PairCache:
+        """A cache of ``pairs`` in ``folder``, none judged yet."""
+        folder.mkdir(parents=True, exist_ok=True)
+        rows: dict[str, int] = {}
+        index = [[rows.setdefault(" ".join(text.split()), len(rows)) for text in pair] for pair in pairs.texts]
+        (folder / "sentences.txt").write_text("".join(text + "\n" for text in rows), encoding="utf-8")
+        np.save(folder / "pairs.npy", np.array(index, np.int32).reshape(-1, 2))
+        for name in GOLD:
+            np.save(folder / f"{name}.npy", getattr(pairs, name))
+        np.lib.format.open_memmap(
+            folder / "logits.npy", mode="w+", dtype=np.float16, shape=(len(pairs), LOGITS)
+        ).flush()
+        (folder / "state.json").write_text(json.dumps({"identity": identity, "done": 0}))
+        return PairCache.open(folder, "r+")
+
+    def texts(self, rows: slice) -> list[TextPair]:
+        """The pairs ``rows`` as texts."""
+        return [(self.sentences[left], self.sentences[right]) for left, right in self.pairs[rows].tolist()]
+
+
+def collect_pairs(config: PairLabelsConfig) -> LabelledPairs:
+    """Gold pairs of every task but MRPC and ``config.mined`` mined ones, mixed."""
+    gold = [read_nli(path) for path in split_files(config.data, "train", ("nli",))]
+    gold += [read_scored(path) for path in split_files(config.data, "train", ("similarity",))]
+    gold += [read_paraphrases(path) for path in split_files(config.data, "train", ("paraphrase/qqp",))]
+    mine = Mine(config.data, Neighbours(TeacherCache.open(config.teacher_cache)), random.Random(config.seed))
+    pairs = LabelledPairs.joined([*gold, LabelledPairs.of(mine.all()[: config.mined])])
+    return pairs.take(np.random.default_rng(config.seed).permutation(len(pairs)))
+
+
+def open_for_writing(config: PairLabelsConfig) -> PairCache:
+    """The cache in ``config.out``, made if it is not there; ``TeacherError`` where it holds other pairs."""
+    identity: dict[str, object] = {"teacher": str(config.teacher), "mined": config.mined, "seed": config.seed}
+    state = config.out / "state.json"
+    if not state.exists():
+        return PairCache.create(config.out, collect_pairs(config), identity)
+    if (found := json.loads(state.read_text())["identity"]) != identity:
+        raise TeacherError(f"{config.out}: made with {found}, asked for {identity}")
+    return PairCache.open(config.out, "r+")
+
+
+def label(config: PairLabelsConfig) -> None:
+    """Judge the first ``config.judged`` pairs, where they are not judged yet."""
+    teacher, cache = PairTeacher.load(config.teacher), open_for_writing(config)
+    state = json.loads((config.out / "state.json").read_text())
+    before = Recipe.read(config.teacher).after(Recipe.read(config.teacher_cache))
+    before.then(command_line("training.pair_labels", config), sources_below(config.data)).write(config.out)
+    end = min(config.judged, len(cache.pairs))
+    with tqdm(total=end, initial=cache.done, unit=" pairs", smoothing=0.05) as progress:
+        for start in range(cache.done, end, config.block):
+            rows = slice(start, min(start + config.block, end))
+            judged = teacher.judge(cache.texts(rows), config.batch_tokens)
+            cache.logits[rows] = np.column_stack(judged)
+            cache.logits.flush()
+            (config.out / "state.json").write_text(json.dumps(state | {"done": rows.stop}))
+            progress.update(rows.stop - start)
+
+
+if __name__ == "__main__":
+    label(parse_options(PairLabelsConfig))

@@ -1,0 +1,179 @@
+"""Fine-tuning of the pair teacher on labelled pairs: NLI, similarity and paraphrase together.
+
+    python -m training.pair_teacher --data DIR [--out runs/pair_teacher] [--encoder all-MiniLM-L6-v2]
+
+MRPC is left out, so that cross-validation on its training split stays clean for whatever learns from this teacher.
+Quora's training pairs are nearly all duplicates: positives are drawn down, and questions that are close in the sentence
+teacher's space without being linked by duplicates are added as negatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+from transformers import PreTrainedModel
+
+from training.cross_encoder import PairLogits, PairTeacher, PairTokens, shuffled_length_batches
+from training.data import split_files
+from training.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
+from training.losses import entailment_losses
+from training.options import parse_options
+from training.pair_mining import Neighbours, balanced_questions
+from training.recipe import Recipe, command_line
+from training.run import Clock, Run, warmup_cosine
+from training.sources import sources_below, teacher_source
+from training.teacher import TeacherCache
+
+
+@dataclass(frozen=True)
+class PairTeacherConfig:
+    """One run of fine-tuning a cross-encoder."""
+
+    data: Path = field(metadata={"help": "data folder (see training/data.py)"})
+    teacher_cache: Path = field(default=Path("runs/teacher"), metadata={"help": "sentence embeddings, for mining"})
+    out: Path = field(default=Path("runs/pair_teacher"), metadata={"help": "run folder"})
+    encoder: str = field(default="all-MiniLM-L6-v2", metadata={"help": "packaged name, local folder or hub name"})
+    epochs: int = field(default=1, metadata={"help": "passes over the pairs"})
+    batch_tokens: int = field(default=2048, metadata={"help": "tokens a step"})
+    lr: float = field(default=1e-4, metadata={"help": "peak learning rate of the encoder"})
+    head_lr: float = field(default=5e-4, metadata={"help": "peak learning rate of pooling and heads"})
+    weight_decay: float = field(default=0.01, metadata={"help": "decoupled weight decay"})
+    similarity_repeats: int = field(default=2, metadata={"help": "how often an epoch holds each scored pair"})
+    mined_negatives: int = field(default=10_000, metadata={"help": "close question pairs taken as negatives"})
+    max_tokens: int = field(default=128, metadata={"help": "longer pairs are cut"})
+    dev_rows: int = field(default=1000, metadata={"help": "rows of each dev split scored at a checkpoint"})
+    checkpoint_steps: int = field(default=1000, metadata={"help": "steps between two checkpoints"})
+    seed: int = field(default=0, metadata={"help": "seed of heads, dropout and batches"})
+
+
+def training_pairs(config: PairTeacherConfig) -> LabelledPairs:
+    """Everything that the teacher learns from."""
+    nli = [read_nli(path) for path in split_files(config.data, "train", ("nli",))]
+    scored = [read_scored(path) for path in split_files(config.data, "train", ("similarity",))]
+    neighbours = Neighbours(TeacherCache.open(config.teacher_cache))
+    questions = [
+        balanced_questions(read_paraphrases(path), neighbours, config.mined_negatives, config.seed)
+        for path in split_files(config.data, "train", ("paraphrase/qqp",))
+    ]
+    return LabelledPairs.joined([*nli, *scored * config.similarity_repeats, *questions])
+
+
+def pair_loss(logits: PairLogits, entailment: Tensor, similarity: Tensor, paraphrase: Tensor) -> Tensor:
+    """Mean loss [scalar] of what is known: cross-entropy for labels, binary cross-entropy against the scaled score."""
+    parts = []
+    if (known := entailment.any(dim=1)).any():
+        parts.append(entailment_losses(logits.entailment[known], entailment[known]).sum())
+    for logit, target in ((logits.similarity, similarity), (logits.paraphrase, paraphrase)):
+        if (known := ~target.isnan()).any():
+            parts.append(F.binary_cross_entropy_with_logits(logit[known], target[known], reduction="sum"))
+    return torch.stack(parts).sum() / len(similarity)
+
+
+def first(pairs: LabelledPairs, count: int) -> LabelledPairs:
+    """The first ``count`` of ``pairs``, or all where there are fewer."""
+    return pairs.take(np.arange(min(count, len(pairs))))
+
+
+class PairDev:
+    """Scores on the dev splits of the tasks that the teacher learns."""
+
+    def __init__(self, data: Path, rows: int) -> None:
+        def read(kind: str, reader: Callable[[Path], LabelledPairs]) -> dict[str, LabelledPairs]:
+            paths = split_files(data, "dev", (kind,))
+            return {path.parent.name: first(reader(path), rows) for path in paths if any(path.parent.glob("train*"))}
+
+        self.nli, self.scored = read("nli", read_nli), read("similarity", read_scored)
+        self.paraphrase = read("paraphrase", read_paraphrases)
+
+    def score(self, teacher: PairTeacher) -> dict[str, float]:
+        """Accuracy for NLI (the most probable label is accepted) and paraphrase (at 0.5), Spearman for scores."""
+        result: dict[str, float] = {}
+        for name, pairs in self.nli.items():
+            best = teacher.judge(pairs.texts).entailment.argmax(axis=1)
+            result[f"{name}_accuracy"] = float(pairs.entailment[np.arange(len(best)), best].mean())
+        for name, pairs in self.scored.items():
+            result[f"{name}_spearman"] = float(
+                spearmanr(teacher.judge(pairs.texts).similarity, pairs.similarity).statistic
+            )
+        for name, pairs in self.paraphrase.items():
+            result[f"{name}_accuracy"] = float(((teacher.judge(pairs.texts).paraphrase > 0) == pairs.paraphrase).mean())
+        return {name: round(value, 4) for name, value in result.items()}
+
+
+def make_optimiser(teacher: PairTeacher, config: PairTeacherConfig) -> torch.optim.AdamW:
+    """AdamW with its own rate for the new layers; the word embeddings stay as pretrained, which saves a tenth."""
+    model = teacher.model
+    cast(PreTrainedModel, model.encoder).get_input_embeddings().requires_grad_(False)
+    encoder = [parameter for parameter in model.encoder.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": encoder, "lr": config.lr, "peak": config.lr},
+        {
+            "params": [*model.pool.parameters(), *model.output.parameters()],
+            "lr": config.head_lr,
+            "peak": config.head_lr,
+        },
+    ]
+    return torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=True)
+
+
+def teach(config: PairTeacherConfig) -> PairTeacher:
+    """Run or go on with the fine-tuning that ``config`` describes; returns the trained teacher."""
+    torch.manual_seed(config.seed)
+    teacher = PairTeacher.pretrained(config.encoder, config.max_tokens)
+    teacher.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    pairs, dev = training_pairs(config), PairDev(config.data, config.dev_rows)
+    tokens = teacher.tokenize(pairs.texts)
+    batches = list(epochs_of_batches([len(pair.ids) for pair in tokens], config))
+    optimiser, run, clock = make_optimiser(teacher, config), Run(config.out, config), Clock()
+    start = run.resume(teacher.model, optimiser)
+    sources = [*sources_below(config.data), teacher_source(config.encoder)]
+    Recipe().then(command_line("training.pair_teacher", config), sources).write(config.out)
+    for step in tqdm(range(start, len(batches)), initial=start, total=len(batches), unit=" steps"):
+        rows = batches[step]
+        loss = batch_loss(teacher, [tokens[row] for row in rows], pairs, rows)
+        loss.backward()
+        update(optimiser, warmup_cosine(step, len(batches), warmup=0.06))
+        clock.add(2 * len(rows), loss=loss.item())
+        if (step + 1) % config.checkpoint_steps == 0 or step + 1 == len(batches):
+            run.log(step=step + 1, **clock.read(), **dev.score(teacher))
+            run.save(teacher.model, optimiser, step + 1)
+            teacher.save(config.out)
+    return teacher
+
+
+def batch_loss(teacher: PairTeacher, tokens: list[PairTokens], pairs: LabelledPairs, rows: list[int]) -> Tensor:
+    """Loss [scalar] of the pairs ``rows``, whose ``tokens`` are all of one length, in bfloat16 where that is safe."""
+    teacher.model.train()
+    with torch.autocast(teacher.device.type, torch.bfloat16):
+        logits = teacher.model(*teacher.stack(tokens))
+    known = (pairs.entailment, pairs.similarity, pairs.paraphrase)
+    return pair_loss(logits, *(torch.from_numpy(values[rows]).to(teacher.device) for values in known))
+
+
+def update(optimiser: torch.optim.Optimizer, scale: float) -> None:
+    """One step with every learning rate at ``scale`` times its peak and gradients of norm 1 at most."""
+    for group in optimiser.param_groups:
+        group["lr"] = group["peak"] * scale
+    torch.nn.utils.clip_grad_norm_(chain.from_iterable(group["params"] for group in optimiser.param_groups), 1.0)
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+
+
+def epochs_of_batches(lengths: list[int], config: PairTeacherConfig) -> Iterator[list[int]]:
+    """Row numbers of every batch of the whole run."""
+    for epoch in range(config.epochs):
+        yield from shuffled_length_batches(lengths, config.batch_tokens, config.seed + epoch)
+
+
+if __name__ == "__main__":
+    teach(parse_options(PairTeacherConfig))
