@@ -1,19 +1,20 @@
 """The traced module: the student with compressed tables, scoring both tasks in one graph.
 
-Letters: B sentences, N packed tokens, E sentences to project, P and Q pairs, V vocabulary, d matrix side, e vector
+Letters: B sentences, N packed tokens, E sentences to project, P, Q and R pairs, V vocabulary, d matrix side, e vector
 size.
 """
 
 from __future__ import annotations
 
 import copy
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from export.ops.tables import TABLE_NAMES, as_dtype, quantise
 from service.bundle import TableDtype
+from training.heads import EntailmentHead, ParaphraseHead
 from training.product import hybrid_encode
 from training.student import Student
 
@@ -80,8 +81,11 @@ class ScoringModel(nn.Module):
         self.vectors, self.forward_deltas = buffers["vectors"], buffers["forward_deltas"]
         self.backward_deltas, self.scales = buffers["backward_deltas"], buffers.get("scales")
         self.similarity_head = student.similarity_head
-        self.entailment_head = copy.deepcopy(student.entailment_head)
-        self.entailment_head.hidden = Int8Linear(cast(nn.Linear, student.entailment_head.hidden))
+        self.alignment = student.alignment
+        self.entailment_head = with_int8_hidden(student.entailment_head)
+        self.paraphrase_head = with_int8_hidden(student.paraphrase_head)
+        self.temperature = nn.Buffer(student.entailment_temperature.detach().clone())
+        self.shift = nn.Buffer(student.paraphrase_shift.detach().clone())
 
     def forward(
         self,
@@ -90,17 +94,57 @@ class ScoringModel(nn.Module):
         embed_index: Tensor,
         similarity_pairs: Tensor,
         entailment_pairs: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Unit embeddings [E, m], cosines [P] and probabilities [Q, 3].
+        paraphrase_pairs: Tensor,
+        aligned_ids: Tensor,
+        aligned_cu_seqlens: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Unit embeddings [E, m], cosines [P], probabilities [Q, 3] and [R], and the encoder's states [B, D].
 
-        ``embed_index`` [E] picks sentences to project, ``similarity_pairs`` [P, 2] rows of these projections and
-        ``entailment_pairs`` [Q, 2] sentences, premise first; all int64, any of E, P, Q may be 0.
+        ``embed_index`` [E] picks sentences to project, ``similarity_pairs`` [P, 2] rows of these projections,
+        ``entailment_pairs`` [Q, 2] (premise first) and ``paraphrase_pairs`` [R, 2] sentences; all int64, any of E, P,
+        Q and R may be 0. ``aligned_ids`` and ``aligned_cu_seqlens`` repeat the sentences where Q or R is not 0; where
+        both are, they may hold B empty sentences, which saves the alignment's share of the work.
         """
         encoded = hybrid_encode_tables(
             token_ids, cu_seqlens, self.vectors, self.forward_deltas, self.backward_deltas, self.scales
         )  # [B, D]
         embeddings = self.similarity_head(encoded.index_select(0, embed_index))  # [E, m]
-        left, right = (embeddings.index_select(0, similarity_pairs[:, side]) for side in (0, 1))  # [P, m]
-        similarity = (left * right).sum(dim=1).clamp(-1, 1)  # [P]
-        premise, hypothesis = (encoded.index_select(0, entailment_pairs[:, side]) for side in (0, 1))  # [Q, D]
-        return embeddings, similarity, self.entailment_head(premise, hypothesis).softmax(dim=1)
+        similarity = (pick(embeddings, similarity_pairs, 0) * pick(embeddings, similarity_pairs, 1)).sum(dim=1)  # [P]
+        of_entailment, of_paraphrase = self.align(aligned_ids, aligned_cu_seqlens, entailment_pairs, paraphrase_pairs)
+        entailment = self.entailment_head(
+            pick(encoded, entailment_pairs, 0), pick(encoded, entailment_pairs, 1), of_entailment
+        )  # [Q, 3]
+        paraphrase = self.paraphrase_head(
+            pick(encoded, paraphrase_pairs, 0), pick(encoded, paraphrase_pairs, 1), of_paraphrase
+        )  # [R]
+        probabilities = (entailment / self.temperature).softmax(dim=1), (paraphrase + self.shift).sigmoid()
+        return embeddings, similarity.clamp(-1, 1), *probabilities, encoded
+
+    def align(
+        self, token_ids: Tensor, cu_seqlens: Tensor, entailment_pairs: Tensor, paraphrase_pairs: Tensor
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Alignment features [Q, 2, 2 h] and [R, 2, 2 h] of both kinds of pairs, if the student aligns."""
+        if self.alignment is None:
+            return None, None
+        vectors = self.vectors.index_select(0, token_ids).float()  # [N, e]
+        if self.scales is not None:
+            vectors = vectors * self.scales[:, :1].index_select(0, token_ids)
+        pairs = torch.cat([entailment_pairs, paraphrase_pairs])
+        features = self.alignment(vectors, cu_seqlens, pairs)
+        Q = entailment_pairs.shape[0]  # not len(), which tracing would take as a constant
+        return features[:Q], features[Q:]
+
+
+def pick(rows: Tensor, pairs: Tensor, side: int) -> Tensor:
+    """The rows that one ``side`` of ``pairs`` [P, 2] names: [P, ...]."""
+    return rows.index_select(0, pairs[:, side])
+
+
+Head = TypeVar("Head", EntailmentHead, ParaphraseHead)
+
+
+def with_int8_hidden(head: Head) -> Head:
+    """A copy of ``head`` with its hidden layer in int8."""
+    compressed = copy.deepcopy(head)
+    compressed.hidden = Int8Linear(cast(nn.Linear, head.hidden))
+    return compressed

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,14 +21,17 @@ from typing import Any, cast
 import onnx
 import onnxscript
 import torch
-from onnx.defs import OpSchema
+from torch import nn
 from tqdm import tqdm
 
-from export.ops.function_body import DOMAIN, OP_TYPE, hybrid_encode_function
+from export.ops.align_body import align_pairs_function
+from export.ops.function_body import DOMAIN, hybrid_encode_function
+from export.ops.signatures import ALIGN_PAIRS, HYBRID_ENCODE, VERSION, Signature
 from export.scoring import ScoringModel
 from service.bundle import (
     FILES,
     MODEL,
+    PROJECTION,
     TOKENIZER,
     WEIGHTS,
     Dims,
@@ -41,13 +45,23 @@ from service.bundle import (
 from service.engine import Engine
 from training.data import NLI_LABELS, read_pairs, split_files
 from training.evaluate import score_pairs
+from training.heads import SimilarityHead
 from training.options import parse_options
 from training.recipe import Recipe, command_line
 from training.student import Student, StudentConfig, load_student
 
-OPSET, OP_VERSION = 18, 1
-INPUTS = ("token_ids", "cu_seqlens", "embed_index", "similarity_pairs", "entailment_pairs")
-OUTPUTS = ("embeddings", "similarity", "entailment")
+OPSET = 18
+INPUTS = (
+    "token_ids",
+    "cu_seqlens",
+    "embed_index",
+    "similarity_pairs",
+    "entailment_pairs",
+    "paraphrase_pairs",
+    "aligned_ids",
+    "aligned_cu_seqlens",
+)
+OUTPUTS = ("embeddings", "similarity", "entailment", "paraphrase", "states")
 
 
 @dataclass(frozen=True)
@@ -62,26 +76,12 @@ class ExportConfig:
     data: Path | None = field(default=None, metadata={"help": "data folder whose dev splits to score"})
 
 
-def hybrid_encode_schema() -> OpSchema:
-    """Signature of ``ai.cmow::HybridEncode``; ``export/ops`` holds its semantics."""
-    tables = [OpSchema.FormalParameter(name, "T") for name in ("vectors", "forward_deltas", "backward_deltas")]
-    optional = OpSchema.FormalParameterOption.Optional
-    return OpSchema(
-        OP_TYPE,
-        DOMAIN,
-        OP_VERSION,
-        inputs=[
-            OpSchema.FormalParameter("token_ids", "tensor(int64)"),
-            OpSchema.FormalParameter("cu_seqlens", "tensor(int64)"),
-            *tables,
-            OpSchema.FormalParameter("scales", "tensor(float)", param_option=optional),
-        ],
-        outputs=[OpSchema.FormalParameter("embedding", "tensor(float)")],
-        type_constraints=[("T", ["tensor(float)", "tensor(float16)", "tensor(int8)"], "one type for all tables")],
-    )
+def node_of(op: Signature) -> onnxscript.values.Op:
+    """What a translation calls to add a node of ``op``."""
+    return onnxscript.values.Op(onnxscript.values.Opset(DOMAIN, VERSION), op.op_type, op.schema())
 
 
-hybrid_encode_node = onnxscript.values.Op(onnxscript.values.Opset(DOMAIN, OP_VERSION), OP_TYPE, hybrid_encode_schema())
+hybrid_encode_node, align_pairs_node = node_of(HYBRID_ENCODE), node_of(ALIGN_PAIRS)
 
 
 def translate_hybrid_encode(
@@ -92,36 +92,79 @@ def translate_hybrid_encode(
     return hybrid_encode_node(token_ids, cu_seqlens, *tables)
 
 
+def translate_align_pairs(keys: Any, values: Any, cu_seqlens: Any, pairs: Any, weight: Any, bias: Any) -> Any:
+    """The ONNX node of ``cmow::align_pairs``."""
+    return align_pairs_node(keys, values, cu_seqlens, pairs, weight, bias)
+
+
+TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    torch.ops.cmow.hybrid_encode_tables.default: translate_hybrid_encode,
+    torch.ops.cmow.align_pairs.default: translate_align_pairs,
+}
+
+
+def portable_bodies(model: onnx.ModelProto, dtype: TableDtype) -> list[onnx.FunctionProto]:
+    """The portable body of each of our ops that ``model`` has, for tables of ``dtype``."""
+    makers = {
+        HYBRID_ENCODE.op_type: lambda: hybrid_encode_function(dtype),
+        ALIGN_PAIRS.op_type: align_pairs_function,
+    }
+    used = {node.op_type for node in model.graph.node if node.domain == DOMAIN}
+    return [make() for op_type, make in makers.items() if op_type in used]
+
+
 def sample_inputs() -> tuple[torch.Tensor, ...]:
-    """Inputs to trace with; no size is 0 or 1, which tracing would take as constants."""
-    pairs = torch.tensor([[0, 1], [1, 2], [2, 0], [0, 2]])
-    return torch.arange(7), torch.tensor([0, 2, 4, 7]), torch.tensor([0, 1, 2, 0, 1]), pairs[:3].clone(), pairs
+    """Inputs to trace with; no size is 0 or 1, which tracing would take as constants, and no two sizes are linked."""
+    token_ids, cu_seqlens = torch.arange(7), torch.tensor([0, 2, 4, 7])
+    aligned_ids, aligned_cu_seqlens = torch.arange(11), torch.tensor([0, 3, 5, 11])
+    embed_index = torch.tensor([0, 1, 2, 0, 1])
+    pairs = (torch.arange(2 * rows).view(rows, 2) % 3 for rows in (3, 6, 9))
+    return token_ids, cu_seqlens, embed_index, *pairs, aligned_ids, aligned_cu_seqlens
 
 
 def dynamic_shapes() -> tuple[dict[int, Any], ...]:
     """Which dimensions of each input are free, and their names in the model."""
-    names = ("N", "boundaries", "E", "P", "Q")
-    return tuple({0: torch.export.Dim(name)} for name in names)
+    names = ("N", "boundaries", "E", "P", "Q", "R", "aligned_N", "boundaries")
+    free = {name: torch.export.Dim(name) for name in names}
+    return tuple({0: free[name]} for name in names)
 
 
 def trace(model: ScoringModel) -> onnx.ModelProto:
-    """The ONNX model of ``model``, the portable body of its encoder included."""
+    """The ONNX model of ``model``, the portable bodies of its ops included."""
+    traced = export_module(model, sample_inputs(), (INPUTS, OUTPUTS), dynamic_shapes())
+    traced.functions.extend(portable_bodies(traced, model.table_dtype))
+    return traced
+
+
+def trace_projection(head: SimilarityHead, width: int) -> onnx.ModelProto:
+    """The ONNX model of ``head`` alone, from states [B, width]: for states that the service has composed."""
+    return export_module(head, (torch.ones(2, width),), (("states",), ("embeddings",)), ({0: torch.export.Dim("B")},))
+
+
+def export_module(
+    module: nn.Module,
+    sample: tuple[torch.Tensor, ...],
+    names: tuple[tuple[str, ...], tuple[str, ...]],
+    shapes: tuple[dict[int, Any], ...],
+) -> onnx.ModelProto:
+    """``module`` traced on ``sample``; ``names`` of inputs and outputs, ``shapes`` with the free dimensions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch.export's own use of its own deprecated names
+        # One name for the number of boundaries of both packings, which are of the same sentences.
+        warnings.filterwarnings("ignore", "# The axis name: boundaries will not be used")
         program = torch.onnx.export(
-            model.eval(),
-            sample_inputs(),
+            module.eval(),
+            sample,
             dynamo=True,
             opset_version=OPSET,
-            input_names=list(INPUTS),
-            output_names=list(OUTPUTS),
-            dynamic_shapes=dynamic_shapes(),
-            custom_translation_table={torch.ops.cmow.hybrid_encode_tables.default: translate_hybrid_encode},
+            input_names=list(names[0]),
+            output_names=list(names[1]),
+            dynamic_shapes=shapes,
+            custom_translation_table=TRANSLATIONS,
             verbose=False,
         )
     traced = cast(onnx.ModelProto, cast(Any, program).model_proto)
     strip_metadata(traced)
-    traced.functions.append(hybrid_encode_function(model.table_dtype))
     return traced
 
 
@@ -146,6 +189,22 @@ def save_model(model: onnx.ModelProto, folder: Path) -> None:
     (folder / WEIGHTS).chmod((folder / MODEL).stat().st_mode)  # onnx writes it for its owner alone
 
 
+def save_projection(head: SimilarityHead, width: int, path: Path) -> None:
+    """Write ``head`` alone, from states [B, width] to embeddings: for states that the service has composed."""
+    torch.onnx.export(
+        head.eval(),
+        (torch.ones(2, width),),
+        path,
+        dynamo=True,
+        external_data=False,
+        opset_version=OPSET,
+        input_names=["states"],
+        output_names=["embeddings"],
+        dynamic_shapes=({0: torch.export.Dim("B")},),
+        verbose=False,
+    )
+
+
 def dims_of(config: StudentConfig) -> Dims:
     """The sizes that the manifest states."""
     sizes = {name: size for name, size in asdict(config).items() if name in Dims.model_fields}
@@ -157,6 +216,7 @@ def export_bundle(student: Student, tokenizer: Path, config: ExportConfig, recip
     config.out.mkdir(parents=True, exist_ok=True)
     threshold = float(student.paraphrase_threshold)
     save_model(trace(ScoringModel(student, config.table_dtype)), config.out)
+    onnx.save_model(trace_projection(student.similarity_head, student.config.embedding_dim), config.out / PROJECTION)
     shutil.copy(tokenizer, config.out / TOKENIZER)
     manifest = Manifest(
         name=config.name,
@@ -166,8 +226,8 @@ def export_bundle(student: Student, tokenizer: Path, config: ExportConfig, recip
         labels=list(NLI_LABELS),
         max_tokens=config.max_tokens,
         paraphrase_threshold=threshold,
-        files={name: file_entry(config.out / name) for name in FILES},
-        training=Training(recipe=recipe.commands, metrics={}, sources=recipe.sources),
+        files={name: file_entry(config.out / name) for name in FILES | {PROJECTION}},
+        training=Training(recipe=recipe.commands, config=asdict(student.config), metrics={}, sources=recipe.sources),
     )
     write_manifest(config.out, manifest)
 

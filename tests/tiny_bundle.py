@@ -1,7 +1,7 @@
 """A small bundle with random weights: the real graph's inputs, outputs and shapes, without torch and without training.
 
-Letters: B sentences, N packed tokens, E projected sentences, P and Q pairs, V vocabulary, d matrix side, e vector size,
-D embedding size, m similarity width, h hidden units.
+Letters: B sentences, N packed tokens, E projected sentences, P, Q and R pairs, V vocabulary, d matrix side, e vector
+size, D embedding size, m similarity width, h hidden units.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from export.ops.function_body import hybrid_encode_function
 from export.ops.reference import hybrid_encode
 from export.ops.tables import as_dtype
 from service.bundle import (
+    FILES,
     MODEL,
+    PROJECTION,
     TOKENIZER,
     WEIGHTS,
     Bundle,
@@ -61,7 +63,9 @@ EMBEDDING = VECTOR + 2 * D_SIDE**2
 GRAPH = """
 <ir_version: 9, opset_import: ["" : 18, "ai.cmow" : 1]>
 tiny (int64[N] token_ids, int64[boundaries] cu_seqlens, int64[E] embed_index, int64[P, 2] similarity_pairs,
-      int64[Q, 2] entailment_pairs) => (float[E, 384] embeddings, float[P] similarity, float[Q, 3] entailment)
+      int64[Q, 2] entailment_pairs, int64[R, 2] paraphrase_pairs, int64[M] aligned_ids,
+      int64[boundaries] aligned_cu_seqlens)
+  => (float[E, 384] embeddings, float[P] similarity, float[Q, 3] entailment, float[R] paraphrase{states})
 {{
   first = Constant <value = int64 {{0}}> ()
   second = Constant <value = int64 {{1}}> ()
@@ -69,9 +73,9 @@ tiny (int64[N] token_ids, int64[boundaries] cu_seqlens, int64[E] embed_index, in
   low = Constant <value = float {{-1.0}}> ()
   high = Constant <value = float {{1.0}}> ()
 
-  encoded = ai.cmow.HybridEncode ({tables})
+  states = ai.cmow.HybridEncode ({tables})
 
-  selected = Gather (encoded, embed_index)
+  selected = Gather (states, embed_index)
   projected = Gemm (selected, projection, projection_bias)
   norm = ReduceL2 <keepdims = 1> (projected, columns)
   embeddings = Div (projected, norm)
@@ -86,8 +90,8 @@ tiny (int64[N] token_ids, int64[boundaries] cu_seqlens, int64[E] embed_index, in
 
   premise_rows = Gather <axis = 1> (entailment_pairs, first)
   hypothesis_rows = Gather <axis = 1> (entailment_pairs, second)
-  premise = Gather (encoded, premise_rows)
-  hypothesis = Gather (encoded, hypothesis_rows)
+  premise = Gather (states, premise_rows)
+  hypothesis = Gather (states, hypothesis_rows)
   change = Sub (premise, hypothesis)
   distance = Abs (change)
   features = Concat <axis = 1> (premise, hypothesis, distance)
@@ -95,7 +99,28 @@ tiny (int64[N] token_ids, int64[boundaries] cu_seqlens, int64[E] embed_index, in
   active = Relu (hidden_sum)
   logits = Gemm (active, output, output_bias)
   entailment = Softmax <axis = 1> (logits)
+
+  one_rows = Gather <axis = 1> (paraphrase_pairs, first)
+  other_rows = Gather <axis = 1> (paraphrase_pairs, second)
+  one = Gather (states, one_rows)
+  other = Gather (states, other_rows)
+  gap = Sub (one, other)
+  squares = Mul (gap, gap)
+  mean_square = ReduceMean <keepdims = 0> (squares, columns)
+  closeness = Neg (mean_square)
+  paraphrase = Sigmoid (closeness)
 }}
+"""
+STATES_OUTPUT = ", float[B, 1200] states"
+PROJECTION_GRAPH = """
+<ir_version: 9, opset_import: ["" : 18]>
+projection (float[B, 1200] states) => (float[B, 384] embeddings)
+{
+  columns = Constant <value = int64[1] {1}> ()
+  projected = Gemm (states, projection, projection_bias)
+  norm = ReduceL2 <keepdims = 1> (projected, columns)
+  embeddings = Div (projected, norm)
+}
 """
 TABLES = ("token_ids", "cu_seqlens", "vectors", "forward_deltas", "backward_deltas")
 
@@ -131,23 +156,34 @@ class TinyBundle:
         exponentials /= exponentials.sum()
         return exponentials
 
+    def paraphrase(self, left: list[int], right: list[int]) -> float:
+        """Probability in float64."""
+        gap = self.encode(left) - self.encode(right)
+        return float(1 / (1 + np.exp((gap**2).mean())))
+
 
 def make_tiny_bundle(
-    path: Path, table_dtype: TableDtype = "float32", hidden_dim: int = 64, max_tokens: int = 256
+    path: Path,
+    table_dtype: TableDtype = "float32",
+    hidden_dim: int = 64,
+    max_tokens: int = 256,
+    composable: bool = True,
 ) -> TinyBundle:
-    """Write a bundle into the new folder ``path``."""
+    """Write a bundle into the new folder ``path``; texts can be composed with it unless it lacks what that takes."""
     path.mkdir()
     tokenizer = make_tokenizer()
     tokenizer.save(str(path / TOKENIZER))
     vocab_size = tokenizer.get_vocab_size()
     weights = make_weights(vocab_size, table_dtype, hidden_dim)
     onnx.save_model(
-        make_model(weights, table_dtype),
+        make_model(weights, table_dtype, composable),
         path / MODEL,
         save_as_external_data=True,
         location=WEIGHTS,
         size_threshold=0,
     )
+    if composable:
+        onnx.save_model(make_projection(weights), path / PROJECTION)
     write_manifest(path, make_manifest(path, vocab_size, table_dtype, hidden_dim, max_tokens))
     return TinyBundle(path, weights)
 
@@ -189,12 +225,21 @@ def make_weights(vocab_size: int, table_dtype: TableDtype, hidden_dim: int) -> d
     }
 
 
-def make_model(weights: dict[str, NDArray[Any]], table_dtype: TableDtype) -> onnx.ModelProto:
+def make_model(weights: dict[str, NDArray[Any]], table_dtype: TableDtype, composable: bool) -> onnx.ModelProto:
     """The graph with its weights and the op's portable body."""
     tables = [*TABLES, "scales"] if table_dtype == "int8" else list(TABLES)
-    model = onnx.parser.parse_model(GRAPH.format(tables=", ".join(tables)))
+    model = onnx.parser.parse_model(GRAPH.format(tables=", ".join(tables), states=STATES_OUTPUT * composable))
     model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in weights.items())
     model.functions.append(hybrid_encode_function(table_dtype))
+    return model
+
+
+def make_projection(weights: dict[str, NDArray[Any]]) -> onnx.ModelProto:
+    """The similarity head alone."""
+    model = onnx.parser.parse_model(PROJECTION_GRAPH)
+    model.graph.initializer.extend(
+        numpy_helper.from_array(weights[name], name) for name in ("projection", "projection_bias")
+    )
     return model
 
 
@@ -215,6 +260,6 @@ def make_manifest(path: Path, vocab_size: int, table_dtype: TableDtype, hidden_d
         labels=LABELS,
         max_tokens=max_tokens,
         paraphrase_threshold=0.5,
-        files={name: file_entry(path / name) for name in (MODEL, WEIGHTS, TOKENIZER)},
-        training=Training(recipe=[], metrics={}, sources=[]),
+        files={name: file_entry(path / name) for name in FILES | {PROJECTION} if (path / name).exists()},
+        training=Training(recipe=[], config={}, metrics={}, sources=[]),
     )

@@ -11,8 +11,10 @@ from export.ops.tables import quantise
 from export.scoring import ScoringModel
 from export.to_onnx import INPUTS, OUTPUTS, ExportConfig, export_bundle
 from export.verify import Check, verify
-from service.bundle import WEIGHTS, TableDtype, load_bundle
+from service.bundle import MODEL, PROJECTION, WEIGHTS, TableDtype, load_bundle
+from service.composer import Composer
 from service.engine import Engine
+from service.scheduler import anything
 from tests.tiny_bundle import make_tokenizer
 from training.recipe import Recipe
 from training.student import Student, StudentConfig
@@ -22,7 +24,7 @@ from training.student import Student, StudentConfig
 def student() -> Student:
     torch.manual_seed(0)
     config = StudentConfig(
-        vocab_size=make_tokenizer().get_vocab_size(), similarity_dim=16, hidden_dim=32, init_noise=0.1
+        vocab_size=make_tokenizer().get_vocab_size(), similarity_dim=16, hidden_dim=32, paraphrase_dim=8, init_noise=0.1
     )
     return Student(config).eval()
 
@@ -53,16 +55,17 @@ def test_the_graph_has_one_encoder_node_and_the_documented_signature(bundle_fold
     model = onnx.load(load_bundle(bundle_folder).model_path, load_external_data=False)
     assert tuple(value.name for value in model.graph.input) == INPUTS
     assert tuple(value.name for value in model.graph.output) == OUTPUTS
-    assert [node.op_type for node in model.graph.node if node.domain == "ai.cmow"] == ["HybridEncode"]
-    assert [function.name for function in model.functions] == ["HybridEncode"]
+    assert [node.op_type for node in model.graph.node if node.domain == "ai.cmow"] == ["HybridEncode", "AlignPairs"]
+    assert [function.name for function in model.functions] == ["HybridEncode", "AlignPairs"]
     tables = {tensor.name: tensor for tensor in model.graph.initializer if tensor.name == "forward_deltas"}
     assert tables["forward_deltas"].data_location == onnx.TensorProto.EXTERNAL
 
 
 def test_the_model_says_nothing_of_the_machine_that_exported_it(bundle_folder: Path) -> None:
-    content = load_bundle(bundle_folder).model_path.read_bytes()
-    for trace in (str(Path(__file__).parent.parent.parent), "stack_trace", 'File "'):
-        assert trace.encode() not in content
+    for name in (MODEL, PROJECTION):
+        content = (bundle_folder / name).read_bytes()
+        for trace in (str(Path(__file__).parent.parent.parent), "stack_trace", 'File "'):
+            assert trace.encode() not in content
 
 
 def test_the_engine_serves_what_torch_computes(bundle_folder: Path, student: Student) -> None:
@@ -72,11 +75,20 @@ def test_the_engine_serves_what_torch_computes(bundle_folder: Path, student: Stu
     packed = engine.tokenizer.encode([text for pair in pairs for text in pair])
     index = torch.arange(4).view(2, 2)
     with torch.no_grad():
-        _, similarity, entailment = ScoringModel(student, bundle.manifest.table_dtype).eval()(
-            torch.from_numpy(packed.token_ids), torch.from_numpy(packed.cu_seqlens), torch.arange(4), index, index
+        tokens = torch.from_numpy(packed.token_ids), torch.from_numpy(packed.cu_seqlens)
+        model = ScoringModel(student, bundle.manifest.table_dtype).eval()
+        embeddings, similarity, entailment, paraphrase, states = model(
+            *tokens, torch.arange(4), index, index, index, *tokens
         )
     np.testing.assert_allclose(engine.similarity(pairs), similarity, atol=1e-5)
     np.testing.assert_allclose(engine.entailment(pairs), entailment, atol=1e-5)
+    np.testing.assert_allclose(engine.paraphrase(pairs), paraphrase, atol=1e-5)
+    np.testing.assert_allclose(engine.states(packed), states, atol=1e-4)
+    composer = Composer(engine)
+    composer.require()
+    texts = [text for pair in pairs for text in pair]
+    for state, embedding in zip(composer.states(texts, anything), embeddings, strict=True):
+        np.testing.assert_allclose(composer.embed(state), embedding, atol=1e-5)
 
 
 def test_exporting_again_replaces_the_bundle(bundle_folder: Path, student: Student) -> None:
