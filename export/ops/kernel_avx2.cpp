@@ -47,6 +47,8 @@ struct Avx2 {
     for (int i = 0; i < kSide; ++i) product[(i / 2 * kTiles + i / 4) * kTile + i % 2 * 4 + i % 4] += 1.0f;
   }
 
+  static bool in_range(const float* product, int count) { return cmow::in_range(product, count); }
+
   static CMOW_INLINE void store(const float* product, float* out) {
     for (int row = 0; row < kSide; ++row)
       for (int tile = 0; tile < kTiles; ++tile)
@@ -94,12 +96,13 @@ struct Avx2 {
   static CMOW_INLINE void step(float* product, const float* delta, float scale, const SideWork& side_work) {
     const __m256 factor = _mm256_set1_ps(scale);
     for (int pair = 0; pair < kTilePairs; ++pair) {
-      side_work(pair);
+#pragma GCC unroll 5
+      for (int i = 0; i < kPieces / kTilePairs; ++i) side_work(i * kTilePairs + pair);
       step_block<type>(product + 2 * pair * kTiles * kTile, delta, factor);
     }
   }
 };
-static_assert(kTilePairs == kFifths);
+static_assert(kPieces % kTilePairs == 0);
 
 void encode(const Tables& tables, const Segment* segments, size_t count, Parts parts) {
   encode_tables(tables, segments, count, parts, Avx2{}, FixedShape{});

@@ -45,6 +45,21 @@ struct Avx512 {
     for (int i = 0; i < kSide; ++i) product[(i / 4 * kTiles + i / 4) * kTile + i % 4 * 5] += 1.0f;
   }
 
+  /// A NaN loses against numbers here: `rescale` still decides, this only says when to ask it.
+  static CMOW_INLINE bool in_range(const float* product, int) {
+    constexpr int kLargestMagnitude = 0b1011;
+    __m512 largest[kTiles];
+#pragma GCC unroll 5
+    for (int i = 0; i < kTiles; ++i) largest[i] = _mm512_setzero_ps();
+#pragma GCC unroll 25
+    for (int i = 0; i < kTiles * kTiles; ++i)
+      largest[i % kTiles] = _mm512_range_ps(largest[i % kTiles], _mm512_load_ps(product + i * kTile), kLargestMagnitude);
+#pragma GCC unroll 4
+    for (int i = 1; i < kTiles; ++i) largest[0] = _mm512_range_ps(largest[0], largest[i], kLargestMagnitude);
+    return _mm512_cmp_ps_mask(largest[0], _mm512_set1_ps(kSmallest), _CMP_GE_OQ) != 0 &&
+           _mm512_cmp_ps_mask(largest[0], _mm512_set1_ps(kTooLarge), _CMP_GE_OQ) == 0;
+  }
+
   static CMOW_INLINE void store(const float* product, float* out) {
     for (int row = 0; row < kSide; ++row)
       for (int tile = 0; tile < kTiles; ++tile)
@@ -79,9 +94,13 @@ struct Avx512 {
     for (int k = 0; k < kTiles; ++k) {
       side_work(k);
       add_outer<0>(sums, product, delta, k);
+      side_work(kTiles + k);
       add_outer<1>(sums, product, delta, k);
+      side_work(2 * kTiles + k);
       add_outer<2>(sums, product, delta, k);
+      side_work(3 * kTiles + k);
       add_outer<3>(sums, product, delta, k);
+      side_work(4 * kTiles + k);
     }
     const __m512 factor = _mm512_set1_ps(scale);
 #pragma GCC unroll 5
@@ -95,6 +114,8 @@ struct Avx512 {
       }
   }
 };
+
+static_assert(kTiles * kTiles == kPieces);
 
 void encode(const Tables& tables, const Segment* segments, size_t count, Parts parts) {
   encode_tables(tables, segments, count, parts, Avx512{}, FixedShape{});

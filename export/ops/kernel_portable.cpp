@@ -52,6 +52,8 @@ struct Portable {
     for (int i = 0; i < shape.side; ++i) product[i * shape.side + i] += 1.0f;
   }
 
+  static bool in_range(const float* product, int count) { return cmow::in_range(product, count); }
+
   void store(const float* product, float* out) const {
     memcpy(out, product, sizeof(float) * static_cast<size_t>(shape.side) * static_cast<size_t>(shape.side));
   }

@@ -32,6 +32,7 @@ struct AnyShape {
 // [2^-kRange, 2^kRange]. From there four steps of the largest float16 matrices (64 * 65504 < 2^22) stay below 2^122.
 constexpr int kRescaleEvery = 4;
 constexpr int kRange = 32;
+constexpr float kSmallest = 0x1p-32f, kTooLarge = 0x1p33f;  // the same range as numbers: [kSmallest, kTooLarge)
 
 /// Bits of the largest |x|. Among numbers without sign the bits have the numbers' order, and a maximum of integers is one the
 /// compiler may vectorise. A NaN is larger than infinity.
@@ -60,10 +61,14 @@ inline void scale_by(float* x, int count, float factor) {
   for (int i = 0; i < count; ++i) x[i] *= factor;
 }
 
+inline bool in_range(const float* product, int count) {
+  const int32_t exponent = (largest_bits(product, count) >> 23) - 127;
+  return -kRange <= exponent && exponent <= kRange;
+}
+
 /// Brings a product back into range by an exact power of two.
 inline void rescale(float* product, int count) {
-  const int32_t bits = largest_bits(product, count), exponent = (bits >> 23) - 127;
-  if (exponent < -kRange || exponent > kRange) scale_by(product, count, power_to_one(bits));
+  if (!in_range(product, count)) scale_by(product, count, power_to_one(largest_bits(product, count)));
 }
 
 /// product * sqrt(d) / ||product||; a product of zero stays zero.

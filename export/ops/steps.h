@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kAhead = 4;  // steps between fetching a row and using it: two tokens, about 0.6 us
 constexpr size_t kRing = 8;   // a power of two above kAhead
-constexpr int kFifths = 5;    // a step's side work comes in this many pieces
+constexpr int kPieces = 25;   // a step's side work comes in this many pieces
 constexpr int kLine = 64;     // bytes in a cache line
 
 constexpr int element_size(TableType type) { return type == TableType::kFloat32 ? 4 : type == TableType::kFloat16 ? 2 : 1; }
@@ -94,7 +94,7 @@ class StepStream {
   int64_t position_ = 0;
 };
 
-/// What a step does beside its multiplication: all at once, or in kFifths pieces that the kernel spreads through its inner loop.
+/// What a step does beside its multiplication: all at once, or in kPieces pieces that the kernel spreads through its inner loop.
 template <class Isa, TableType type, class Shape>
 struct SideWork {
   const Step& now;
@@ -103,15 +103,12 @@ struct SideWork {
   float* next_matrix;  // takes the next step's matrix as float32
   Shape shape;
 
-  /// One piece. The sizes are divisible by kFifths.
-  CMOW_INLINE void operator()(int fifth) const {
-    const int elements = shape.side * shape.side / kFifths, vector = shape.vector / kFifths;
-    compute(fifth * elements, elements, fifth * vector, vector);
-    const int lines = matrix_lines() / kFifths, more = vector_lines() / kFifths;
-    fetch(ahead.delta, fifth * lines, lines);
-    fetch(ahead.to_fetch, fifth * more, more);
-    if (matrix_lines() % kFifths > 0) fetch(ahead.delta, kFifths * lines + fifth % (matrix_lines() % kFifths), 1);
-    if (vector_lines() % kFifths > 0) fetch(ahead.to_fetch, kFifths * more + fifth % (vector_lines() % kFifths), 1);
+  /// Piece number `piece`. The sizes are divisible by kPieces, and no row has more cache lines than that.
+  CMOW_INLINE void operator()(int piece) const {
+    const int elements = shape.side * shape.side / kPieces, vector = shape.vector / kPieces;
+    compute(piece * elements, elements, piece * vector, vector);
+    fetch(ahead.delta, piece, piece < matrix_lines());
+    fetch(ahead.to_fetch, piece, piece < vector_lines());
   }
 
   void all() const {
@@ -155,6 +152,7 @@ inline void finish(const Step& step, float* product, Isa isa, Shape shape) {
 ///   add_scaled<type>(row, scale, sums, count)     sums += scale * row
 ///   start(product, delta, scale)                  product = I + scale * delta; the product's layout is the kernel's own
 ///   step<type>(product, delta, scale, side_work)  product += scale * (product @ delta)
+///   in_range(product, count)                      whether the product needs no `rescale`
 ///   store(product, out)                           out = the product, row-major
 template <TableType type, class Isa, class Shape>
 inline void encode_stream(const Tables& tables, const Segment* segments, size_t count, Parts parts, Isa isa, Shape shape) {
@@ -187,7 +185,7 @@ inline void encode_stream(const Tables& tables, const Segment* segments, size_t 
     } else {
       isa.template step<type>(product, delta, now.scale, side_work);
     }
-    if (now.position % kRescaleEvery == kRescaleEvery - 1) rescale(product, size);
+    if (now.position % kRescaleEvery == kRescaleEvery - 1 && !isa.in_range(product, size)) rescale(product, size);
     if (now.last()) finish(now, product, isa, shape);
   }
 }
