@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from export.bench import SGEMM_SIDE, bound_run, interleave, op_session, sgemm_contestants
+from export.bench import SGEMM_SIDE, bound_run, interleave, sgemm_contestants
 from export.ops.align_body import align_pairs_function
 from export.ops.op_model import op_model
 from export.ops.signatures import ALIGN_PAIRS
 from export.ops.tables import Arrays
+from export.session import open_session
 from service.native import kernel_isa, library_path
 from training.options import parse_options
 
@@ -68,7 +69,7 @@ def time_contestants(config: AlignBenchConfig) -> dict[str, float]:
     model = op_model(feeds, weights, align_pairs_function(), ALIGN_PAIRS)
     torch.set_num_threads(config.threads)
     with threadpool_limits(config.threads):
-        op, body = (bound_run(op_session(model, config.threads, path), feeds) for path in (library, None))
+        op, body = (bound_run(open_session(model, path, config.threads), feeds) for path in (library, None))
         contestants = {**sgemm_contestants(), f"op {kernel_isa(library)}": op, "portable body": body}
         seconds = interleave(contestants, {}, config.rounds, 0)
     return {name: statistics.median(values) for name, values in seconds.items()}

@@ -4,6 +4,11 @@
 
 Every round times every contestant, one after the other, so that a busy moment of the machine hits all of them; what
 is printed are medians. DistilBERT takes part in the first rounds only, since a pass takes seconds.
+
+Before its timed calls a quick contestant runs uncounted for the same time as every other: it finds the caches as its
+own calls leave them, as in a server, and not as the contestant before it did. Idle thread pools sleep, so that the
+sessions do not take the processor from one another. What cannot be made equal: the op reads its tables from the shared
+cache, where a matrix product works out of a core's own, so that busy neighbours cost the op more than sgemm.
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ from export.distilbert import distilbert_sessions
 from export.ops.function_body import hybrid_encode_function
 from export.ops.op_model import op_model
 from export.ops.tables import Arrays, bundle_tables
+from export.session import open_session
 from service.bundle import Bundle, load_bundle
 from service.native import kernel_isa, library_path
 from service.tokenizer import Tokenizer
@@ -40,6 +46,7 @@ from training.options import parse_options
 
 SGEMM_SIDE = 1536  # large enough for a BLAS to reach its peak, small enough to take a tenth of a second
 CALLS = 5  # of a contestant in a round
+WARM_UP = 0.1  # seconds of uncounted calls before them
 PACKAGES = ("numpy", "onnxruntime", "torch", "transformers")
 
 Contestants = dict[str, Callable[[], object]]
@@ -56,7 +63,7 @@ class BenchConfig:
     threads: int = field(default=1, metadata={"help": "threads of every contestant"})
     sentences: int = field(default=256, metadata={"help": "sentences in the batch, B"})
     tokens: int = field(default=64, metadata={"help": "tokens of every sentence"})
-    rounds: int = field(default=15, metadata={"help": "timed rounds of five calls, each after one that is not counted"})
+    rounds: int = field(default=15, metadata={"help": "timed rounds of five calls, each after a warm-up"})
     baseline_rounds: int = field(default=3, metadata={"help": "rounds that DistilBERT takes part in; 0 leaves it out"})
     baseline_sentences: int = field(
         default=0, metadata={"help": "smaller batch for DistilBERT, its time scaled up; 0 means the same batch"}
@@ -92,16 +99,6 @@ def read_batch(bundle: Bundle, config: BenchConfig) -> dict[str, NDArray[np.int6
     return {"token_ids": token_ids, "cu_seqlens": np.arange(config.sentences + 1) * np.int64(config.tokens)}
 
 
-def op_session(model: bytes, threads: int, library: Path | None) -> onnxruntime.InferenceSession:
-    """A CPU session of the op; without ``library`` its portable body runs."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    if library is not None:
-        options.register_custom_ops_library(str(library))
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
 def op_contestants(bundle: Bundle, batch: Arrays, threads: int) -> Contestants:
     """The op with the bundle's tables in every dtype, and the portable body with the bundle's own."""
     library = library_path()
@@ -109,9 +106,9 @@ def op_contestants(bundle: Bundle, batch: Arrays, threads: int) -> Contestants:
         raise SystemExit("expected the native library (cmow_native/libhybrid_encode.so) to be installed, found none")
     own, variants = bundle.manifest.table_dtype, bundle_tables(bundle)
     models = {f"op {dtype}": op_model(batch, constants=variant) for dtype, variant in variants.items()}
-    sessions = {name: op_session(model, threads, library) for name, model in models.items()}
+    sessions = {name: open_session(model, library, threads) for name, model in models.items()}
     body = op_model(batch, constants=variants[own], body=hybrid_encode_function(own))
-    sessions[f"portable body {own}"] = op_session(body, threads, None)
+    sessions[f"portable body {own}"] = open_session(body, threads=threads)
     return {name: bound_run(session, batch) for name, session in sessions.items()}
 
 
@@ -154,16 +151,19 @@ def timed(function: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def interleave(quick: Contestants, slow: Contestants, rounds: int, slow_rounds: int) -> dict[str, list[float]]:
-    """Seconds of each contestant's calls, round after round.
+def warm_up(function: Callable[[], object]) -> None:
+    """Call ``function`` for ``WARM_UP`` seconds, at least once."""
+    seconds = 0.0
+    while seconds < WARM_UP:
+        seconds += timed(function)
 
-    A quick contestant is called ``CALLS`` times in a row, after one call that is not counted: it finds the caches as
-    its own last call left them, as in a server, and not as the contestant before it did.
-    """
+
+def interleave(quick: Contestants, slow: Contestants, rounds: int, slow_rounds: int) -> dict[str, list[float]]:
+    """Seconds of each contestant's calls, round after round; ``slow`` ones take part in the first ``slow_rounds``."""
     seconds: dict[str, list[float]] = {name: [] for name in quick | slow}
     for number in range(rounds):
         for name, function in quick.items():
-            function()
+            warm_up(function)
             seconds[name] += [timed(function) for _ in range(CALLS)]
         if number < slow_rounds:
             for name, function in slow.items():

@@ -18,6 +18,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 from transformers import DistilBertConfig, DistilBertModel
 
+from export.session import open_session
+
 OPSET = 18
 INPUTS = ("token_ids", "attention_mask")
 
@@ -76,14 +78,6 @@ def quantised_products(path: Path) -> int:
     return sum(node.op_type in kinds for node in onnx.load(path, load_external_data=False).graph.node)
 
 
-def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """A CPU session with ``threads`` threads."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
 def distilbert_sessions(
     folder: Path, sentences: int, tokens: int, threads: int
 ) -> dict[str, onnxruntime.InferenceSession]:
@@ -94,4 +88,7 @@ def distilbert_sessions(
     save_int8(float32, int8)
     if quantised_products(int8) == 0:
         raise RuntimeError(f"{int8}: expected int8 matrix products, found none")
-    return {"DistilBERT fp32": open_session(float32, threads), "DistilBERT int8": open_session(int8, threads)}
+    return {
+        "DistilBERT fp32": open_session(float32, threads=threads),
+        "DistilBERT int8": open_session(int8, threads=threads),
+    }

@@ -21,9 +21,10 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from export.bench import Contestants, interleave, machine, op_session
+from export.bench import Contestants, interleave, machine
 from export.ops.op_model import op_model
 from export.ops.tables import bundle_tables
+from export.session import open_session
 from service.bundle import Bundle, load_bundle
 from service.native import library_path
 from service.tokenizer import LibraryTokenizer, PackedTokens, Tokenizer
@@ -84,7 +85,7 @@ def embedder(bundle: Bundle, packed: PackedTokens, threads: int) -> Callable[[Pa
     if library is None:
         raise SystemExit("expected the native library (cmow_native/libhybrid_encode.so) to be installed, found none")
     tables = bundle_tables(bundle)[bundle.manifest.table_dtype]
-    session = op_session(op_model(feeds(packed), constants=tables), threads, library)
+    session = open_session(op_model(feeds(packed), constants=tables), library, threads)
     return lambda packed: session.run(None, feeds(packed))
 
 

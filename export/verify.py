@@ -16,7 +16,6 @@ from typing import Any, cast
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
@@ -27,9 +26,11 @@ from export.ops.function_body import hybrid_encode_function
 from export.ops.op_model import op_model
 from export.ops.tables import Arrays, bundle_tables
 from export.scoring import ScoringModel, expand, hybrid_encode_tables
+from export.session import open_session
 from export.to_onnx import INPUTS, OUTPUTS
 from service import native
 from service.bundle import Bundle, TableDtype, load_bundle
+from service.cpu import usable_cpus
 from service.errors import BundleError
 from training.native import Tables
 from training.product import scan_encode
@@ -84,14 +85,6 @@ def rebuild(bundle: Bundle) -> ScoringModel:
     return model.eval()
 
 
-def open_session(model: bytes | str, fused: bool) -> ort.InferenceSession:
-    """A CPU session on ``model``, with the kernel library where ``fused``."""
-    options = ort.SessionOptions()
-    if fused:
-        options.register_custom_ops_library(str(native.library_path()))
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
 def largest_relative_error(found: NDArray[Any], expected: NDArray[Any]) -> float:
     """The largest over sentences of ||found - expected|| / ||expected||, of arrays [B, D]."""
     return float((np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1)).max())
@@ -104,13 +97,14 @@ def run_everywhere(tables: Arrays, dtype: TableDtype, inputs: Arrays) -> Arrays:
     scales = stored.pop() if dtype == "int8" else None
     rows, local_ids = token_ids.unique(return_inverse=True)
     model = op_model(packed, tables, hybrid_encode_function(dtype))
+    library, threads = native.library_path(), usable_cpus()
     results = {
         "torch operator": hybrid_encode_tables(token_ids, cu_seqlens, *stored, scales).numpy(),
         "torch scan": scan_encode(local_ids, cu_seqlens, Tables(*expand(stored, scales, rows))).numpy(),
-        "portable body": open_session(model, fused=False).run(None, packed)[0],
+        "portable body": open_session(model, threads=threads).run(None, packed)[0],
     }
-    if native.library_path() is not None:
-        results["fused op"] = open_session(model, fused=True).run(None, packed)[0]
+    if library is not None:
+        results["fused op"] = open_session(model, library, threads).run(None, packed)[0]
     return results
 
 
@@ -129,11 +123,11 @@ def verify_scores(bundle: Bundle, model: ScoringModel, inputs: Arrays) -> list[C
         outputs = model(*(torch.from_numpy(array) for array in inputs.values()))
     expected = {name: output.numpy() for name, output in zip(OUTPUTS, outputs, strict=True)}
     checks = []
-    for fused in [False, True] if native.library_path() is not None else [False]:
-        session = open_session(str(bundle.model_path), fused)
+    for library in dict.fromkeys((None, native.library_path())):
+        session = open_session(bundle.model_path, library, usable_cpus())
         names = [output.name for output in session.get_outputs()]  # the states are optional
         for name, array in zip(names, session.run(names, inputs), strict=True):
-            label = f"model.onnx, {'fused op' if fused else 'portable body'}: {name}"
+            label = f"model.onnx, {'fused op' if library else 'portable body'}: {name}"
             checks.append(Check(label, float(np.abs(array - expected[name]).max()), SCORE_BOUND))
     return checks
 

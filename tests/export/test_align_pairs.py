@@ -17,8 +17,9 @@ from export.ops.align_body import align_pairs_function
 from export.ops.align_reference import align_pairs
 from export.ops.op_model import op_model
 from export.ops.signatures import ALIGN_PAIRS
+from export.session import open_session
 from export.to_onnx import OPSET, TRANSLATIONS
-from tests.export.test_hybrid_encode import LIBRARY, Arrays, needs_library, open_session, replace, run
+from tests.export.test_hybrid_encode import LIBRARY, Arrays, needs_library, replace, run
 from training import alignment
 
 # q, k, h: as the model has them, larger, and sizes that no vector divides

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -19,6 +18,7 @@ from export.ops.function_body import hybrid_encode_function
 from export.ops.op_model import op_model
 from export.ops.reference import hybrid_encode
 from export.ops.tables import TABLE_NAMES, as_dtype
+from export.session import open_session
 from service.bundle import TableDtype
 from service.native import kernel_isa, library_path
 
@@ -48,15 +48,6 @@ def make_batch(lengths: Sequence[int], dtype: type = np.int64) -> Arrays:
     cu_seqlens = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
     token_ids = np.random.default_rng(11).integers(0, V, cu_seqlens[-1]).astype(dtype)
     return {"token_ids": token_ids, "cu_seqlens": cu_seqlens}
-
-
-def open_session(model: bytes, library: Path | None = None, threads: int = 1) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    if library is not None:
-        options.register_custom_ops_library(str(library))
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def run(session: onnxruntime.InferenceSession, inputs: Arrays) -> NDArray[np.float32]:

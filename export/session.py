@@ -1,0 +1,22 @@
+"""Sessions on any model, for proofs and benchmarks; the service opens its own on bundles alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnxruntime
+
+from service.session import session_options
+
+
+def open_session(model: bytes | Path, library: Path | None = None, threads: int = 1) -> onnxruntime.InferenceSession:
+    """A CPU session on ``model`` with ``threads`` threads, which sleep when idle, as in the service.
+
+    ``library`` holds the kernels of the encoder; without it the model's portable body runs.
+    """
+    options = session_options(threads)
+    options.enable_mem_pattern = True  # ONNX Runtime's default: a proof or a benchmark repeats a few shapes
+    if library is not None:
+        options.register_custom_ops_library(str(library))
+    source = model if isinstance(model, bytes) else str(model)
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
