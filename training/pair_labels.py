@@ -41,8 +41,8 @@ class PairLabelsConfig:
     teacher: Path = field(default=Path("runs/pair_teacher"), metadata={"help": "folder made by training.pair_teacher"})
     teacher_cache: Path = field(default=Path("runs/teacher"), metadata={"help": "sentence embeddings, for mining"})
     out: Path = field(default=Path("runs/pair_labels"), metadata={"help": "cache folder"})
-    mined: int = field(default=500_000, metadata={"help": "mined pairs at most"})
-    judged: int = field(default=204_800, metadata={"help": "pairs judged at most; gold labels need no judgement"})
+    mined: int = field(default=500_000, metadata={"help": "mined pairs at most, beside those of scored sentences"})
+    judged: int = field(default=1_000_000, metadata={"help": "pairs judged at most; gold labels need no judgement"})
     batch_tokens: int = field(default=4096, metadata={"help": "tokens in one forward pass"})
     block: int = field(default=8192, metadata={"help": "pairs between two checkpoints"})
     seed: int = field(default=0, metadata={"help": "seed of the mining"})
@@ -108,7 +108,7 @@ def collect_pairs(config: PairLabelsConfig) -> LabelledPairs:
     gold += [read_scored(path) for path in split_files(config.data, "train", ("similarity",))]
     gold += [read_paraphrases(path) for path in split_files(config.data, "train", ("paraphrase/qqp",))]
     mine = Mine(config.data, Neighbours(TeacherCache.open(config.teacher_cache)), random.Random(config.seed))
-    pairs = LabelledPairs.joined([*gold, LabelledPairs.of(mine.all()[: config.mined])])
+    pairs = LabelledPairs.joined([*gold, LabelledPairs.of(mine.all(config.mined))])
     return pairs.take(np.random.default_rng(config.seed).permutation(len(pairs)))
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from training.data import read_lines, split_files
 from training.edits import edited_pairs
-from training.labelled import LabelledPairs, TextPair, read_nli, read_paraphrases
+from training.labelled import LabelledPairs, TextPair, read_nli, read_paraphrases, read_scored
 from training.teacher import TeacherCache
 
 CAPTION_NLI = ("snli", "counterfactual", "sick")  # NLI data written about captions of images
@@ -164,8 +164,14 @@ class Mine:
         texts = self.chance.sample(list(self.neighbours.rows), min(100_000, len(self.neighbours.rows)))
         return edited_pairs(texts, texts[1:] + texts[:1], self.chance)
 
-    def all(self) -> list[TextPair]:
-        """Pairs of every kind, mixed, each once."""
+    def scored_sentences(self) -> list[TextPair]:
+        """Sentences of scored pairs that are near each other."""
+        paths = split_files(self.data, "train", ("similarity",))
+        texts = [text for path in paths for pair in read_scored(path).texts for text in pair]
+        return self.near(texts, texts, 20, 4)
+
+    def all(self, most: int) -> list[TextPair]:
+        """At most ``most`` pairs of every other kind, mixed, and those of scored sentences, each once."""
         kinds = (
             self.reversed,
             self.captions,
@@ -177,4 +183,4 @@ class Mine:
         )
         pairs = list(dict.fromkeys(pair for kind in kinds for pair in kind() if pair[0] != pair[1]))
         self.chance.shuffle(pairs)
-        return pairs
+        return list(dict.fromkeys([*pairs[:most], *self.scored_sentences()]))

@@ -3,6 +3,7 @@
 import json
 import random
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from training.cross_encoder import PairTeacher, shuffled_length_batches
 from training.data import plain_sentences, split_files, task_sentences
 from training.distill import DistillConfig, distill
 from training.finetune import FinetuneConfig, finetune
-from training.labelled import read_paraphrases
+from training.labelled import read_paraphrases, read_scored
 from training.pair_labels import PairCache, PairLabelsConfig, label
 from training.pair_mining import Mine, Neighbours, balanced_questions, clusters
 from training.pair_teacher import PairTeacherConfig, teach
@@ -155,6 +156,15 @@ def test_batches_have_one_length_hold_every_row_once_and_repeat_by_seed() -> Non
     assert batches != list(shuffled_length_batches(lengths, 6, seed=2))
 
 
+def test_pairs_of_scored_sentences_are_mined_beside_the_others(project: Path) -> None:
+    mine = Mine(project / "data", Neighbours(TeacherCache.open(project / "teacher")), random.Random(0))
+    paths = split_files(mine.data, "train", ("similarity",))
+    scored = [text for path in paths for text in chain.from_iterable(read_scored(path).texts)]
+    known = set(mine.neighbours.known(scored))
+    assert {text for pair in mine.all(0) for text in pair} <= known
+    assert len(mine.all(5)) > len(mine.all(0))
+
+
 def test_links_join_clusters() -> None:
     found = clusters([("a", "b"), ("c", "d"), ("b", "e"), ("f", "f")])
     assert found["a"] == found["b"] == found["e"]
@@ -185,8 +195,11 @@ def test_mined_negatives_are_not_linked_by_duplicates(project: Path) -> None:
 
 def test_mining_finds_pairs_of_every_kind(project: Path) -> None:
     mine = Mine(project / "data", Neighbours(TeacherCache.open(project / "teacher")), random.Random(0))
-    kinds = (mine.reversed, mine.captions, mine.caption_hypotheses, mine.other_hypotheses, mine.questions, mine.edits)
+    kinds = (
+        *(mine.reversed, mine.captions, mine.caption_hypotheses, mine.other_hypotheses, mine.questions, mine.edits),
+        mine.scored_sentences,
+    )
     assert all(kind() for kind in kinds)
-    pairs = mine.all()
+    pairs = mine.all(10_000)
     assert len(pairs) == len(set(pairs))
     assert all(left != right for left, right in pairs)
