@@ -9,7 +9,7 @@ by all that is fitted.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +24,10 @@ from training.pairset import PairSet, outputs
 from training.student import Student
 
 Floats = NDArray[np.floating[Any]]
+
+# Share of duplicates in Quora's whole release, 149,263 of 404,290 pairs (Iyer et al., "First Quora Dataset Release:
+# Question Pairs", 2017). A part of it need not be drawn at that rate, so its two classes are weighed to it.
+DUPLICATES = 149_263 / 404_290
 
 
 def best_threshold(scores: Floats, positive: NDArray[np.bool_], weight: NDArray[np.float64]) -> float:
@@ -44,19 +48,32 @@ def best_temperature(logits: Tensor, accepted: Tensor) -> float:
     return float(candidates[int(torch.stack(losses).argmin())])
 
 
-def expected_calibration_error(probabilities: Floats, right: NDArray[np.bool_], bins: int = 15) -> float:
-    """Mean distance between confidence and accuracy over ``bins`` of equal width, weighted by their pairs.
+class Reliability(NamedTuple):
+    """Bins by confidence, without the empty ones: mean ``confidence``, ``accuracy`` and number of ``pairs``."""
 
-    ``probabilities`` [P] of the label that was chosen, and whether it was ``right`` [P]; Guo et al., section 2.
-    """
+    confidence: Floats
+    accuracy: Floats
+    pairs: NDArray[np.int64]
+
+
+def reliability(probabilities: Floats, right: NDArray[np.bool_], bins: int = 15) -> Reliability:
+    """``bins`` of equal width of the ``probabilities`` [P] of chosen labels, and of whether they were ``right`` [P]."""
     place = np.minimum((probabilities * bins).astype(int), bins - 1)
-    gaps = [abs(probabilities[place == bin].sum() - right[place == bin].sum()) for bin in range(bins)]
-    return float(sum(gaps) / len(right))
+    count = np.bincount(place, minlength=bins)
+    sums = [np.bincount(place, weights, bins)[count > 0] for weights in (probabilities, right)]
+    count = count[count > 0]
+    return Reliability(sums[0] / count, sums[1] / count, count)
 
 
-def class_weights(positive: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Weights [P] under which both classes count the same, whatever their shares."""
-    return np.where(positive, 1 / max(positive.sum(), 1), 1 / max((~positive).sum(), 1))
+def expected_calibration_error(probabilities: Floats, right: NDArray[np.bool_], bins: int = 15) -> float:
+    """Mean distance between confidence and accuracy over ``bins``, weighted by their pairs; Guo et al., section 2."""
+    found = reliability(probabilities, right, bins)
+    return float((abs(found.confidence - found.accuracy) * found.pairs).sum() / len(right))
+
+
+def class_weights(positive: NDArray[np.bool_], share: float) -> NDArray[np.float64]:
+    """Weights [P], one in sum, under which positives make up ``share``, however many there are."""
+    return np.where(positive, share / max(positive.sum(), 1), (1 - share) / max((~positive).sum(), 1))
 
 
 def calibrate(student: Student, data: Path, tokenizer: Tokenizer) -> dict[str, float]:
@@ -67,7 +84,7 @@ def calibrate(student: Student, data: Path, tokenizer: Tokenizer) -> dict[str, f
     student.entailment_temperature.fill_(best_temperature(logits, torch.from_numpy(three_way.accepted)))
     files = [PairSet.of(read_paraphrases(path), tokenizer) for path in split_files(data, "train", ("paraphrase/qqp",))]
     positive = [pairs.paraphrase > 0.5 for pairs in files]
-    weights = np.concatenate([class_weights(labels) for labels in positive])  # all files weigh the same too
+    weights = np.concatenate([class_weights(labels, DUPLICATES) for labels in positive])  # all files weigh the same
     found = [outputs(student, pairs) for pairs in files]
     for name, buffer, sign in (
         ("cosine", student.paraphrase_threshold, 1),

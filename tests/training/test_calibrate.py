@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.calibrate import best_temperature, best_threshold, expected_calibration_error
+from training.calibrate import best_temperature, best_threshold, class_weights, expected_calibration_error
 from training.losses import entailment_losses
 
 
@@ -45,3 +45,11 @@ def test_calibration_error_is_the_distance_of_confidence_from_accuracy() -> None
     confident, right = np.array([0.9, 0.9, 0.9, 0.9, 0.5, 0.5]), np.array([1, 1, 1, 0, 1, 0], bool)
     assert expected_calibration_error(confident, right) == pytest.approx(4 / 6 * (0.9 - 0.75))
     assert expected_calibration_error(np.array([1.0]), np.array([True])) == 0
+
+
+def test_classes_weigh_as_asked_whatever_their_counts() -> None:
+    positive = np.array([True, True, True, False])
+    weights = class_weights(positive, 0.25)
+    assert weights.sum() == pytest.approx(1)
+    assert weights[positive].sum() == pytest.approx(0.25)
+    assert class_weights(np.array([True]), 0.25).tolist() == [0.25]
