@@ -57,7 +57,7 @@ def read_curves(path: Path) -> Curves:
 
 
 def draw_curves(curves: Curves) -> Figure:
-    """Losses at the left, accuracies and correlations on the dev splits at the right."""
+    """Losses at the left, scores on the dev splits at the right."""
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     kinds = {"loss": "mean loss since the last point", "accuracy": "dev accuracy", "spearman": "dev Spearman"}
     for axes, (ending, title) in zip(figure.subplots(1, len(kinds)), kinds.items(), strict=True):

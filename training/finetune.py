@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
+from sklearn.metrics import average_precision_score
 from torch import Tensor
 from tqdm import tqdm
 
@@ -89,7 +90,7 @@ class PairDev:
         self.paraphrase = read("paraphrase", read_paraphrases)
 
     def score(self, student: Student) -> dict[str, float]:
-        """Accuracy for NLI and, by the paraphrase head at 0.5, for paraphrase; Spearman's rho of the cosine."""
+        """Accuracy for NLI, Spearman's rho of the cosine, average precision of the paraphrase head."""
         result: dict[str, float] = {}
         for name, pairs in self.nli.items():
             predicted = two_way(outputs(student, pairs).entailment, pairs.accepted)
@@ -98,8 +99,8 @@ class PairDev:
             cosine = outputs(student, pairs).cosine.numpy()
             result[f"{name}_spearman"] = float(spearmanr(cosine, pairs.similarity).statistic)
         for name, pairs in self.paraphrase.items():
-            same = outputs(student, pairs).paraphrase.numpy() > 0
-            result[f"{name}_accuracy"] = float((same == (pairs.paraphrase > 0.5)).mean())
+            logits = outputs(student, pairs).paraphrase.numpy()
+            result[f"{name}_average_precision"] = float(average_precision_score(pairs.paraphrase > 0.5, logits))
         return {name: round(value, 4) for name, value in result.items()}
 
 
