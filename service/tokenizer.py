@@ -63,7 +63,7 @@ class LibraryTokenizer:
 
     def __init__(self, path: Path, max_tokens: int, threads: int = 0) -> None:
         self.max_tokens = max_tokens
-        self.library = _load(path)
+        self.library = load_tokenizer(path)
         self._parallel = threads != 1
 
     def encode(self, texts: Sequence[str]) -> PackedTokens:
@@ -137,7 +137,8 @@ class Tokenizer:
         return [(token, *span) for token, span in zip(encoding.ids, encoding.offsets, strict=True)]
 
 
-def _load(path: Path) -> tokenizers.Tokenizer:
+def load_tokenizer(path: Path) -> tokenizers.Tokenizer:
+    """The tokeniser in ``path``, without padding and truncation; ``BundleError`` where it is none."""
     try:
         tokenizer = tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises nothing narrower

@@ -16,14 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from training.errors import TrainingError
+
 T = TypeVar("T")
 
 NLI_LABELS = ("entailment", "neutral", "contradiction")
 NOT_ENTAILMENT = "not_entailment"
 PARAPHRASE_LABELS = ("not_paraphrase", "paraphrase")
+FOLDERS = ("nli", "similarity", "paraphrase", "single", "text")
 
 
-class DataError(ValueError):
+class DataError(TrainingError, ValueError):
     """A data file is missing, unreadable or not in the documented format."""
 
 
@@ -87,6 +90,20 @@ def read_pairs(path: Path, labels: tuple[str, ...] | None = None) -> list[Pair]:
     if not pairs:
         raise DataError(f"{path}: expected at least one row, found none")
     return pairs
+
+
+def read_sentences(path: Path, labels: tuple[str, ...]) -> list[tuple[str, str]]:
+    """(sentence, label) of every row of ``path``, below ``single/``; a label outside ``labels`` is a ``DataError``."""
+    rows = []
+    for number, record in enumerate(read_records(path), start=1):
+        where = f"{path}:{number}"
+        label = _field(record, "label", str, where)
+        if label not in labels:
+            raise DataError(f"{where}: expected a label of {labels}, found {label!r}")
+        rows.append((_field(record, "sentence1", str, where), label))
+    if not rows:
+        raise DataError(f"{path}: expected at least one row, found none")
+    return rows
 
 
 def split_files(data: Path, split: str, kinds: tuple[str, ...]) -> list[Path]:

@@ -10,25 +10,27 @@ killed run goes on from its last checkpoint.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
-from tqdm import tqdm
+from torch import Tensor
 
 from service.tokenizer import PackedTokens, Tokenizer
 from training.data import Pair, read_pairs, split_files
+from training.errors import one_line_errors
 from training.losses import distill_loss
 from training.options import parse_options
 from training.packing import batch, tokenize
+from training.parallel import Processes
 from training.recipe import Recipe, command_line
-from training.run import Clock, Optimisers, Run, shuffled_batches, warmup_cosine
-from training.student import Student, StudentConfig, save_student
+from training.run import Optimisers, Run, Schedule, train
+from training.student import Student, StudentConfig, load_student, save_student
 from training.teacher import TeacherCache
+from training.vocabulary import check_vocabulary, read_vocabulary
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class DistillConfig:
 
     data: Path = field(metadata={"help": "data folder; its similarity dev splits are scored at every checkpoint"})
     teacher_cache: Path = field(default=Path("runs/teacher"), metadata={"help": "folder made by training.teacher"})
+    start: Path | None = field(default=None, metadata={"help": "student to start from, as training.pretrain leaves it"})
     out: Path = field(default=Path("runs/distill"), metadata={"help": "run folder"})
     epochs: int = field(default=8, metadata={"help": "passes over the cached sentences"})
     batch: int = field(default=1024, metadata={"help": "sentences a step"})
@@ -70,14 +73,16 @@ class SimilarityDev:
         return result
 
 
-def training_batches(config: DistillConfig, rows: int, start: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """(step, rows) of the whole run, from step ``start`` on."""
-    step = 0
-    for epoch in range(config.epochs):
-        for chosen in shuffled_batches(rows, config.batch, config.seed, epoch):
-            if step >= start:
-                yield step, chosen
-            step += 1
+def start_student(config: DistillConfig, vocab_size: int, similarity_dim: int) -> Student:
+    """A fresh student, with the tables of the one in ``config.start`` where there is one."""
+    if config.start is None:
+        return Student(StudentConfig(vocab_size=vocab_size, similarity_dim=similarity_dim))
+    vocabulary = read_vocabulary(config.teacher_cache / "tokenizer.json")
+    check_vocabulary(config.start / "tokenizer.json", vocabulary, str(config.teacher_cache))
+    begun = load_student(config.start)
+    student = Student(replace(begun.config, similarity_dim=similarity_dim))
+    student.encoder.load_state_dict(begun.encoder.state_dict())
+    return student
 
 
 def distill(config: DistillConfig) -> Student:
@@ -86,26 +91,33 @@ def distill(config: DistillConfig) -> Student:
     cache = TeacherCache.open(config.teacher_cache)
     tokenizer = Tokenizer(config.teacher_cache / "tokenizer.json", config.max_tokens)
     dev, sentences = SimilarityDev(config.data, tokenizer), tokenize(tokenizer, cache.sentences[: cache.done])
-    student = Student(StudentConfig(vocab_size=tokenizer.vocab_size, similarity_dim=cache.targets.shape[1]))
-    optimisers = Optimisers(student, config.matrix_lr, config.vector_lr, config.head_lr)
-    run, clock = Run(config.out, config), Clock()
-    steps = config.epochs * (len(sentences) // config.batch)
-    start = run.resume(student, optimisers)
-    shutil.copy(config.teacher_cache / "tokenizer.json", config.out)
-    Recipe.read(config.teacher_cache).then(command_line("training.distill", config), []).write(config.out)
-    for step, rows in tqdm(training_batches(config, len(sentences), start), total=steps, initial=start, unit=" steps"):
-        token_ids, cu_seqlens = batch(sentences, rows)
+    student = start_student(config, tokenizer.vocab_size, cache.targets.shape[1])
+
+    def losses(step: int, rows: NDArray[np.int64]) -> dict[str, Tensor]:
         target = torch.from_numpy(cache.targets[rows].astype(np.float32))
-        loss, cosine, pairs = distill_loss(student.embed(token_ids, cu_seqlens), target, config.pair_weight)
-        loss.backward()
-        optimisers.step(warmup_cosine(step, steps))
-        clock.add(len(rows), cosine_loss=cosine.item(), pair_loss=pairs.item())
-        if (step + 1) % config.checkpoint_steps == 0 or step + 1 == steps:
-            run.log(step=step + 1, **clock.read(), **dev.score(student))
-            run.save(student, optimisers, step + 1)
-            save_student(student, config.out)
+        loss, cosine, pairs = distill_loss(student.embed(*batch(sentences, rows)), target, config.pair_weight)
+        return {"loss": loss, "cosine_loss": cosine, "pair_loss": pairs}
+
+    def evaluate() -> dict[str, float]:
+        save(student, config)
+        return dev.score(student)
+
+    optimisers = Optimisers(student, config.matrix_lr, config.vector_lr, config.head_lr)
+    schedule = Schedule(len(sentences), config.batch, config.epochs, config.seed, config.checkpoint_steps)
+    train(Run(config.out, config), student, optimisers, schedule, losses, evaluate, Processes())
     return student
 
 
+def save(student: Student, config: DistillConfig) -> None:
+    """Write the student, its tokeniser and how it came to be."""
+    save_student(student, config.out)
+    shutil.copy(config.teacher_cache / "tokenizer.json", config.out)
+    before = Recipe.read(config.teacher_cache)
+    if config.start is not None:
+        before = before.after(Recipe.read(config.start))
+    before.then(command_line("training.distill", config), []).write(config.out)
+
+
 if __name__ == "__main__":
-    distill(parse_options(DistillConfig))
+    with one_line_errors():
+        distill(parse_options(DistillConfig))

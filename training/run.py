@@ -1,23 +1,26 @@
-"""What every training stage shares: the run's folder, optimisers, schedule, checkpoints and resume."""
+"""What every training stage shares: the run's folder, optimisers, schedule, checkpoints, resume, and the loop."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import chain, islice
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from training.optim import RowAdam
-from training.student import CheckpointError, Student
+from training.parallel import Processes
+from training.student import CheckpointError, HybridEncoder
 
 
 class Stateful(Protocol):
@@ -30,13 +33,24 @@ class Stateful(Protocol):
         """Inverse of ``state_dict``."""
 
 
+class Encoding(Protocol):
+    """A model around the encoder; all its other parameters are heads."""
+
+    @property
+    def encoder(self) -> HybridEncoder:
+        """The tables."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """As of ``nn.Module``."""
+
+
 class Optimisers:
     """Lazy Adam for the tables (only the rows of a batch move), Adam for everything else, one schedule over both."""
 
-    def __init__(self, student: Student, matrix_lr: float, vector_lr: float, head_lr: float) -> None:
-        encoder = student.encoder
+    def __init__(self, model: Encoding, matrix_lr: float, vector_lr: float, head_lr: float) -> None:
+        encoder = model.encoder
         matrices = [encoder.forward_deltas, encoder.backward_deltas]
-        heads = [weight for name, weight in student.named_parameters() if not name.startswith("encoder.")]
+        heads = [weight for name, weight in model.named_parameters() if not name.startswith("encoder.")]
         groups = [{"params": matrices, "lr": matrix_lr}, {"params": [encoder.vectors], "lr": vector_lr}]
         self.tables = RowAdam(groups)
         self.heads = torch.optim.Adam(heads, lr=head_lr)
@@ -74,16 +88,47 @@ def shuffled_batches(rows: int, batch: int, seed: int, epoch: int) -> Iterator[N
     yield from (order[start : start + batch] for start in range(0, rows - batch + 1, batch))
 
 
-class Run:
-    """A run's folder: ``metrics.jsonl`` and ``resume.pt``, beside what the stage itself writes."""
+@dataclass(frozen=True)
+class Schedule:
+    """Epochs of shuffled full batches over ``rows`` rows, and after how many steps there is a checkpoint."""
 
-    def __init__(self, folder: Path, config: Any) -> None:
-        self.folder = folder
+    rows: int
+    batch: int
+    epochs: int
+    seed: int
+    checkpoint_steps: int
+
+    @property
+    def steps(self) -> int:
+        """Batches of the whole run."""
+        return self.epochs * (self.rows // self.batch)
+
+    def batches(self) -> Iterator[NDArray[np.int64]]:
+        """Row numbers of every batch of the whole run."""
+        return chain.from_iterable(
+            shuffled_batches(self.rows, self.batch, self.seed, epoch) for epoch in range(self.epochs)
+        )
+
+    def is_checkpoint(self, done: int) -> bool:
+        """Whether to save after ``done`` steps."""
+        return done % self.checkpoint_steps == 0 or done == self.steps
+
+
+class Run:
+    """A run's folder: ``metrics.jsonl`` and ``resume.pt``, beside what the stage itself writes.
+
+    Of several processes only the one that ``writes`` leaves anything there; all of them can resume from it.
+    """
+
+    def __init__(self, folder: Path, config: Any, writes: bool = True) -> None:
+        self.folder, self.writes = folder, writes
         self.config = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(config).items()}
         folder.mkdir(parents=True, exist_ok=True)
 
     def log(self, **values: float | int | str) -> None:
         """Append one record to ``metrics.jsonl`` and show it."""
+        if not self.writes:
+            return
         line = json.dumps(values)
         with (self.folder / "metrics.jsonl").open("a") as file:
             file.write(line + "\n")
@@ -91,6 +136,8 @@ class Run:
 
     def save(self, model: nn.Module, optimiser: Stateful, step: int) -> None:
         """Checkpoint after ``step`` steps: all that a resume needs in one file, replaced at once."""
+        if not self.writes:
+            return
         state = {
             "config": self.config,
             "step": step,
@@ -106,10 +153,17 @@ class Run:
         path = self.folder / "resume.pt"
         if not path.exists():
             return 0
-        state = torch.load(path, weights_only=True)
+        try:
+            state = torch.load(path, weights_only=True, map_location="cpu")
+        except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+            raise CheckpointError(f"{path}: expected a checkpoint that this stage wrote: {error}") from error
         if state["config"] != self.config:
             raise CheckpointError(f"{path}: begun with {state['config']}, asked to go on with {self.config}")
-        model.load_state_dict(state["model"])
+        try:
+            model.load_state_dict(state["model"])
+        except RuntimeError as error:
+            message = " ".join(str(error).split())  # a line for each weight otherwise
+            raise CheckpointError(f"{path}: weights of another shape: {message}") from error
         optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["random"])
         self.log(event="resumed", step=state["step"])
@@ -140,3 +194,32 @@ class Clock:
         rate = round(self.sentences / seconds)
         self._restart()
         return means | {"sentences_per_second": rate}
+
+
+def train(
+    run: Run,
+    model: nn.Module,
+    optimisers: Optimisers,
+    schedule: Schedule,
+    losses: Callable[[int, NDArray[np.int64]], dict[str, Tensor]],
+    evaluate: Callable[[], dict[str, float]],
+    world: Processes,
+) -> None:
+    """Go through ``schedule`` from where ``run`` was left; every process of ``world`` calls this.
+
+    ``losses`` gives, for a step and the rows of its global batch, this process's addends of scalars to log; the one
+    named ``loss`` is minimised. ``evaluate`` gives more to log at every checkpoint, in the process that writes; what it
+    saves is there before the checkpoint, so that a killed run never lacks it.
+    """
+    start, clock = run.resume(model, optimisers), Clock()
+    remaining = islice(schedule.batches(), start, None)
+    progress = tqdm(remaining, total=schedule.steps, initial=start, unit=" steps", disable=not run.writes)
+    for step, rows in enumerate(progress, start=start):
+        parts = losses(step, rows)
+        parts["loss"].backward()
+        world.sum_gradients(model)
+        optimisers.step(warmup_cosine(step, schedule.steps))
+        clock.add(len(rows), **{name: world.sum(value.detach().clone()).item() for name, value in parts.items()})
+        if run.writes and schedule.is_checkpoint(step + 1):
+            run.log(step=step + 1, **clock.read(), **evaluate())
+            run.save(model, optimisers, step + 1)

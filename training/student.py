@@ -20,11 +20,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.errors import TrainingError
 from training.heads import Alignment, EntailmentHead, ParaphraseHead, SimilarityHead
 from training.product import hybrid_encode, hybrid_states
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(TrainingError, RuntimeError):
     """A checkpoint is missing, damaged or of another shape."""
 
 

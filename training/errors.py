@@ -1,0 +1,29 @@
+"""What stops a training stage with one line instead of a traceback.
+
+TrainingError
+├── DataError         training/data.py: a data file or data set
+├── TeacherError      training/teacher.py: a teacher, or a cache of what it said
+├── CheckpointError   training/student.py: a student or a run to go on with
+└── VocabularyError   training/vocabulary.py: two models with different tokens
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from service.errors import StartError
+
+
+class TrainingError(Exception):
+    """Input of a stage is missing, damaged, or not what the stage expects; the message says what was found."""
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End the process with the message where its input is at fault."""
+    try:
+        yield
+    except (TrainingError, StartError) as error:
+        sys.exit(f"error: {error}")
