@@ -97,7 +97,7 @@ async def open_loop(server: Running, asked: list[Question], rate: float, seconds
 
 async def demonstrate(server: Running, options: argparse.Namespace) -> list[str]:
     """What is not as it should be."""
-    asked = await questions(await Connection.open(server.host, server.port), 200, (options.pairs,))
+    asked = await questions(server, 200, (options.pairs,))
     await closed_loop(server, asked, 8, options.warm_up)
     unloaded, _ = await closed_loop(server, asked, 1, options.warm_up)
     _, capacity = await closed_loop(server, asked, options.connections, options.warm_up)

@@ -36,6 +36,10 @@ class Running:
         """Resident bytes of all workers together; pages that they share count for each."""
         return sum(_rss(pid) for pid in self.workers)
 
+    def cpu_seconds(self) -> float:
+        """CPU time of all threads of all workers together."""
+        return sum(_cpu_nanoseconds(pid) for pid in self.workers) / 1e9
+
 
 @contextmanager
 def serving(module: str, arguments: Sequence[str], workers: int = 1) -> Iterator[Running]:
@@ -56,6 +60,7 @@ def serving(module: str, arguments: Sequence[str], workers: int = 1) -> Iterator
     finally:
         process.kill()
         process.wait()
+        process.stderr.close()
 
 
 def machine() -> str:
@@ -70,3 +75,7 @@ def machine() -> str:
 def _rss(pid: int) -> int:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _cpu_nanoseconds(pid: int) -> int:
+    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat"))

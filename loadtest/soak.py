@@ -24,7 +24,7 @@ SIZES = (1, 2, 7, 40, 128, 300)  # inline, in shared runs, and cut into several
 
 async def soak(server: Running, options: argparse.Namespace) -> list[str]:
     """What is not as it should be."""
-    asked = await questions(await Connection.open(server.host, server.port), 60, SIZES)
+    asked = await questions(server, 60, SIZES)
     outcome, pairs, start = Outcome(), 0, perf_counter()
 
     def over() -> bool:

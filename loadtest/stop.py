@@ -99,7 +99,7 @@ async def kill(server: Running, load: Load, options: argparse.Namespace) -> list
 
 async def demonstrate(server: Running, options: argparse.Namespace) -> list[str]:
     """Both, the second on the survivors of the first."""
-    asked = await questions(await Connection.open(server.host, server.port), 60, SIZES)
+    asked = await questions(server, 60, SIZES)
     faults = await kill(server, Load(server, asked), options) if options.workers > 1 else []
     return faults + await terminate(server, Load(server, asked), options)
 

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 
 from loadtest.client import Connection, post
+from loadtest.processes import Running
 
 WORDS = "a the man woman dog is was not playing eating running guitar music food in on park rain red big two".split()  # noqa: SIM905
 SIDES = (("/similarity", "sentence1", "sentence2"), ("/entailment", "premise", "hypothesis"))
@@ -20,13 +21,14 @@ class Question:
     answer: bytes
 
 
-async def questions(connection: Connection, count: int, sizes: tuple[int, ...], seed: int = 1) -> list[Question]:
+async def questions(server: Running, count: int, sizes: tuple[int, ...], seed: int = 1) -> list[Question]:
     """``count`` different requests of as many pairs as ``sizes`` say in turn, each answered while nobody else asks.
 
     Raises ``RuntimeError`` where one is not answered.
     """
     choose = random.Random(seed)
     made = []
+    connection = await Connection.open(server.host, server.port)
     for number in range(count):
         pairs = sizes[number % len(sizes)]
         path, left, right = SIDES[number % 2]
@@ -35,6 +37,7 @@ async def questions(connection: Connection, count: int, sizes: tuple[int, ...], 
         if reply.status != 200:
             raise RuntimeError(f"expected 200, got {reply.status}: {reply.body[:200]!r}")
         made.append(Question(request, pairs, reply.body))
+    connection.close()
     return made
 
 

@@ -30,8 +30,9 @@ from service.page import add_page
 from service.replies import add_error_handlers
 from service.routes import router, versions
 from service.scheduler import Scheduler
-from service.scoring import add_scoring_routes
+from service.scoring import add_scoring_routes, scoring_routes
 from service.settings import Settings
+from service.shortcut import ShortCut
 from service.tracing import tracer_provider
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,8 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
 
 def _add_middlewares(app: FastAPI, settings: Settings, admission: Admission) -> None:
     """From the innermost to the outermost."""
+    if app.state.spans is None:
+        app.add_middleware(ShortCut, routes=scoring_routes(app))
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Backpressure, admission=admission)
     if settings.api_keys:

@@ -66,7 +66,7 @@ class Job:
 
     def fits(self, budget: Budget) -> bool:
         """Whether one run takes the whole job."""
-        return budget.holds([self])
+        return self.tokens <= budget.tokens and len(self.pairs) <= budget.pairs
 
     def wanted(self) -> bool:
         """Whether somebody still waits; what is past its deadline fails here."""

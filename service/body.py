@@ -12,11 +12,12 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import BodyTooLargeError, MalformedBodyError, MediaTypeError
+from service.errors import BodyTooLargeError, ClientGoneError, MalformedBodyError, MediaTypeError
+from service.headers import header
 
 T = TypeVar("T")
 
-JSON = "application/json"
+JSON = b"application/json"
 INLINE_BYTES = 65_536  # parsed in well under a millisecond
 
 
@@ -54,23 +55,33 @@ class BodyLimit:
 
 
 def _declared_length(scope: Scope) -> int:
-    value = dict(scope["headers"]).get(b"content-length", b"0")
+    value = header(scope, b"content-length") or b"0"
     return int(value) if value.isdigit() else 0
 
 
 async def read_body(request: Request) -> bytes:
-    """The body of a JSON request, not parsed yet; raises ``MediaTypeError`` where it is declared as something else."""
-    declared = request.headers.get("content-type", "")
+    """The body of a JSON request, not parsed yet.
+
+    Raises ``MediaTypeError`` where it is declared as something else, and ``ClientGoneError`` where its end never comes.
+    """
+    declared = header(request.scope, b"content-type") or b""
     if declared != JSON:
-        _check_media_type(declared)
-    return await request.body()
+        _check_media_type(declared.decode("latin-1"))
+    parts, more = [], True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError("the client closed the connection before the end of the body")
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
 def _check_media_type(declared: str) -> None:
-    header = Header()
-    header["content-type"] = declared
-    charset = header.get_param("charset", "utf-8")
-    if not declared or header.get_content_type() != JSON or str(charset).lower() not in ("utf-8", "utf8"):
+    parsed = Header()
+    parsed["content-type"] = declared
+    charset = parsed.get_param("charset", "utf-8")
+    if not declared or parsed.get_content_type() != JSON.decode() or str(charset).lower() not in ("utf-8", "utf8"):
         raise MediaTypeError(f"content-type: expected application/json in UTF-8, got {declared[:100]!a}")
 
 

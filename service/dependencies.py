@@ -11,6 +11,7 @@ from service.body import read_body
 from service.caller import Caller
 from service.engine import Engine
 from service.errors import HeaderError, error_types
+from service.headers import header
 from service.json_schema import body_schema
 from service.metrics import Metrics
 from service.scheduler import Scheduler
@@ -43,7 +44,7 @@ async def _metrics(request: Request) -> Metrics:
 
 def caller_of(request: Request) -> Caller:
     """The request as the scheduler sees it, with its deadline; raises ``HeaderError``."""
-    caller: Caller = request.state.caller
+    caller: Caller = request.scope["state"]["caller"]
     settings: Settings = request.app.state.settings
     caller.deadline = caller.arrived + _timeout_ms(request, settings.request_timeout_ms) / 1000
     return caller
@@ -54,9 +55,10 @@ async def _caller(request: Request) -> Caller:
 
 
 def _timeout_ms(request: Request, longest: int) -> int:
-    asked = request.headers.get(TIMEOUT)
-    if asked is None:
+    given = header(request.scope, TIMEOUT.lower().encode())
+    if given is None:
         return longest
+    asked = given.decode("latin-1")
     if not (asked.isascii() and asked.isdigit() and 0 < len(asked) <= MAX_DIGITS and int(asked) > 0):
         raise HeaderError(f"{TIMEOUT}: expected a whole number of milliseconds above 0, got {asked[:20]!a}", TIMEOUT)
     return min(longest, int(asked))

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.caller import Caller
 from service.errors import ServiceError
+from service.headers import header
 from service.metrics import UNMATCHED, Metrics
 from service.replies import send_error
 
@@ -70,10 +71,9 @@ class Observation:
 
 
 def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == REQUEST_ID and WELL_FORMED.fullmatch(value):
-            given: str = value.decode("ascii")
-            return given
+    given = header(scope, REQUEST_ID)
+    if given is not None and WELL_FORMED.fullmatch(given):
+        return given.decode("ascii")
     return os.urandom(16).hex()
 
 

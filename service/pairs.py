@@ -58,6 +58,8 @@ class Sides:
 
     def _check_size(self, max_pairs: int) -> int:
         """Number of pairs P."""
+        if isinstance(self.left, str) and isinstance(self.right, str):
+            return 1
         sizes = {name: len(side) for name, side in self._named() if not isinstance(side, str)}
         for name, size in sizes.items():
             if size == 0:

@@ -33,7 +33,7 @@ HEADERS: dict[type[ServiceError], dict[str, str]] = {
 
 def add_error_handlers(app: FastAPI) -> None:
     """Answer every exception of ``app`` in the one shape; what is unexpected is the observation's to answer."""
-    app.add_exception_handler(ServiceError, _on_service_error)
+    app.add_exception_handler(ServiceError, on_service_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
 
@@ -56,7 +56,8 @@ def _reply(caller: Caller, status: int, detail: ErrorDetail, headers: dict[str, 
     return JSONResponse(ErrorResponse(error=detail).model_dump(), status, headers)
 
 
-async def _on_service_error(request: Request, error: Exception) -> JSONResponse:
+async def on_service_error(request: Request, error: Exception) -> JSONResponse:
+    """The reply to a ``ServiceError``, logged where it is the service's own fault."""
     assert isinstance(error, ServiceError)
     if status_of(type(error)) in (500, 503):
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
@@ -67,7 +68,7 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
     """Queries and paths, which no endpoint has yet; bodies do not come this way."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    return await _on_service_error(request, SchemaError(first["msg"], ".".join(map(str, first["loc"][1:]))))
+    return await on_service_error(request, SchemaError(first["msg"], ".".join(map(str, first["loc"][1:]))))
 
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:

@@ -127,7 +127,7 @@ class Scheduler:
 
     def _truncated(self, packed: PackedTokens, index: Ints) -> list[bool]:
         """For each pair, whether one of its texts was cut."""
-        if not packed.truncated.any():
+        if not np.count_nonzero(packed.truncated):
             return [False] * len(index)
         truncated: list[bool] = np.any(packed.truncated[index], axis=1).tolist()
         self._metrics.truncated.inc(sum(truncated))

@@ -33,7 +33,7 @@ class PairRequest(Wire):
 
     def sides(self) -> Sides:
         """Both sides with the names of their fields."""
-        left, right, *_ = type(self).model_fields
+        left, right, *_ = type(self).__pydantic_fields__
         return Sides(getattr(self, left), getattr(self, right), (left, right))
 
 

@@ -1,37 +1,37 @@
 """``/similarity`` and ``/entailment``, the two endpoints that everything else is measured by.
 
-They stand on the application itself, read their request with no dependency and write their reply with no second
-validation: an included router and four dependencies cost more than the model does on a short pair
-(``python -m loadtest.overhead``).
+They read their request with no dependency and write their reply with no second validation, so that ``ShortCut`` can
+call them: the framework's own way costs more than the model does on a short pair (``python -m loadtest.profile``).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import partial
 from typing import Literal
 
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
+from pydantic_core import to_json
 
 from service.api import tei
 from service.api.model import Model
 from service.body import parse_body, read_body
+from service.caller import Caller
 from service.dependencies import SCORING_ERRORS, caller_of, reads
 from service.pairs import SentencePairs
 from service.scheduler import Check, Scheduler, Scored
 from service.schemas import (
     EntailmentRequest,
     EntailmentResponse,
-    EntailmentResult,
-    EntailmentScores,
     PairRequest,
     SimilarityRequest,
     SimilarityResponse,
-    Usage,
 )
 from service.settings import Settings
 from service.texts import PairLimits
-from service.validation import Wire, parse
+from service.validation import parse
 
 Kind = Literal["cosine", "paraphrase", "bare"]  # text-embeddings-inference's shape brings its bare list of cosines
 
@@ -52,18 +52,25 @@ def add_scoring_routes(app: FastAPI) -> None:
     )(entailment)
 
 
+def scoring_routes(app: FastAPI) -> Iterator[APIRoute]:
+    """Both, as routes of ``app``."""
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.endpoint in (similarity, entailment):
+            yield route
+
+
 async def similarity(request: Request) -> Response:
     """How close in meaning the sentences of each pair are; text-embeddings-inference's shape brings its bare list."""
     scheduler: Scheduler = request.app.state.scheduler
     caller, settings = caller_of(request), request.app.state.settings
     body = await read_body(request)
-    pairs, check, kind = await parse_body(body, partial(_similarity_pairs, Model(scheduler, caller, settings)))
+    pairs, check, kind = await parse_body(body, partial(_similarity_pairs, scheduler, caller, settings))
     score = scheduler.paraphrase if kind == "paraphrase" else scheduler.similarity
     scored = await score(caller, pairs, check)
     scores = scored.values.tolist()
     if kind == "bare":
         return Response(json.dumps(scores), media_type="application/json")
-    return _reply(SimilarityResponse(scores=scores, model=scheduler.model, usage=_usage(scored)))
+    return _reply({"scores": scores, "model": scheduler.model, "usage": _usage(scored)})
 
 
 async def entailment(request: Request) -> Response:
@@ -74,18 +81,20 @@ async def entailment(request: Request) -> Response:
     scored = await scheduler.entailment(caller, pairs, check)
     labels = scheduler.engine.bundle.manifest.labels
     results = [
-        EntailmentResult(label=labels[best], scores=EntailmentScores(**dict(zip(labels, row, strict=True))))
-        for best, row in zip(scored.values.argmax(axis=1), scored.values.tolist(), strict=True)
+        {"label": labels[best], "scores": dict(zip(labels, row, strict=True))}
+        for best, row in zip(scored.values.argmax(axis=1).tolist(), scored.values.tolist(), strict=True)
     ]
-    return _reply(EntailmentResponse(results=results, model=scheduler.model, usage=_usage(scored)))
+    return _reply({"results": results, "model": scheduler.model, "usage": _usage(scored)})
 
 
-def _similarity_pairs(model: Model, payload: object) -> tuple[SentencePairs, Check, Kind]:
+def _similarity_pairs(
+    scheduler: Scheduler, caller: Caller, settings: Settings, payload: object
+) -> tuple[SentencePairs, Check, Kind]:
     """The pairs in ``payload``, the check on their tokens, and what is to come back."""
     if tei.is_similarity(payload):
-        return *tei.similarity_pairs(model, payload), "bare"
+        return *tei.similarity_pairs(Model(scheduler, caller, settings), payload), "bare"
     request = parse(SimilarityRequest, payload)
-    return *_pairs(request, model.settings), request.mode
+    return *_pairs(request, settings), request.mode
 
 
 def _entailment_pairs(settings: Settings, payload: object) -> tuple[SentencePairs, Check]:
@@ -99,9 +108,10 @@ def _pairs(request: PairRequest, settings: Settings) -> tuple[SentencePairs, Che
     return pairs, partial(sides.check_tokens, pairs)
 
 
-def _usage(scored: Scored) -> Usage:
-    return Usage(tokens=scored.tokens, truncated=scored.truncated)
+def _usage(scored: Scored) -> dict[str, object]:
+    return {"tokens": scored.tokens, "truncated": scored.truncated}
 
 
-def _reply(model: Wire) -> Response:
-    return Response(model.model_dump_json(), media_type="application/json")
+def _reply(content: dict[str, object]) -> Response:
+    """``content`` as JSON; it has its model's fields by construction, which the tests check."""
+    return Response(to_json(content), media_type="application/json")

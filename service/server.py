@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 from time import monotonic
@@ -46,4 +47,5 @@ def run_server(app: FastAPI, settings: Settings, listener: socket.socket) -> Non
         server_header=False,
         timeout_graceful_shutdown=settings.grace_seconds,
     )
+    gc.freeze()  # what was made until here stays: the collector need not look at it again and again
     Server(config).run(sockets=[listener])

@@ -76,6 +76,8 @@ def check_characters(positions: Positions, max_chars: int) -> None:
     for where, text in positions:
         if len(text) > max_chars:
             raise TextTooLongError(f"{where}: expected at most {max_chars} characters, got {len(text)}", where)
+        if text.isascii():
+            continue
         try:
             text.encode()
         except UnicodeEncodeError as error:  # JSON can spell half a surrogate pair
@@ -85,14 +87,14 @@ def check_characters(positions: Positions, max_chars: int) -> None:
 
 def check_tokens(positions: Positions, texts: Sequence[str], packed: PackedTokens) -> None:
     """Raise ``EmptyTextError`` at the first text of which the tokenizer left nothing; ``packed`` are ``texts`` [B]."""
-    if not packed.lengths.all():
+    if np.count_nonzero(packed.lengths) < len(packed):
         where = _first(positions, texts, packed.lengths == 0)
         raise EmptyTextError(f"{where}: expected text with at least one token, got none", where)
 
 
 def check_uncut(positions: Positions, texts: Sequence[str], packed: PackedTokens, max_tokens: int) -> None:
     """Raise ``TextTooLongError`` at the first text that the tokenizer had to cut to ``max_tokens``."""
-    if packed.truncated.any():
+    if np.count_nonzero(packed.truncated):
         where = _first(positions, texts, packed.truncated)
         raise TextTooLongError(f"{where}: expected at most {max_tokens} tokens, got more", where)
 

@@ -43,7 +43,7 @@ class PackedTokens:
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each sentence, int64 [B]."""
-        return np.diff(self.cu_seqlens)
+        return self.cu_seqlens[1:] - self.cu_seqlens[:-1]  # np.diff takes ten times as long on a few
 
     def take(self, rows: NDArray[np.int64]) -> PackedTokens:
         """The sentences ``rows`` [R], in that order."""

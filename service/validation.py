@@ -33,9 +33,10 @@ class Wire(BaseModel):
     @classmethod
     def _known_fields(cls, payload: Any) -> Any:
         """Refuse the first unknown field here: pydantic would list every single one."""
-        for key in payload if isinstance(payload, dict) else ():
-            if key not in cls.model_fields:
-                raise PydanticCustomError(UNKNOWN_FIELD, "{fields}", {"fields": field_names(cls), "field": shown(key)})
+        known = cls.__pydantic_fields__.keys()
+        if isinstance(payload, dict) and not payload.keys() <= known:
+            key = next(key for key in payload if key not in known)
+            raise PydanticCustomError(UNKNOWN_FIELD, "{fields}", {"fields": field_names(cls), "field": shown(key)})
         return payload
 
 
