@@ -1,5 +1,6 @@
 # make serve   install and serve the bundled model on http://HOST:PORT (127.0.0.1:8000)
 # make test    install what the tests need and run them all
+# make loadtest   step-wise load by locust on the service, and on DistilBERT behind the same HTTP layer
 # make lint    style, types and import directions
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,13 +9,16 @@ PORT ?= 8000
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml CMakeLists.txt $(shell find service training export -type f -not -path '*/__pycache__/*')
 
-.PHONY: serve test lint clean
+.PHONY: serve test loadtest lint clean
 
 serve: $(VENV)/.installed
 	HOST=$(HOST) PORT=$(PORT) $(BIN)/cmow-serve
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
+
+loadtest: $(VENV)/.installed-dev
+	$(BIN)/python -m loadtest.locust_runs
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

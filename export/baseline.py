@@ -20,7 +20,7 @@ from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
 from transformers import AutoTokenizer, DistilBertConfig, DistilBertForSequenceClassification
 
-from export.distilbert import quantised_products, save_float32, save_int8
+from export.distilbert import quantised_products, save_int8, save_model
 from service.baseline import FILES, MODELS, TOKENIZER, BaselineManifest, Task, write_manifest
 from service.bundle import LABELS, file_entry
 from training.options import parse_options
@@ -107,7 +107,7 @@ def save_baseline(checkpoint: Checkpoint, name: str, folder: Path) -> None:
     token_ids = torch.ones(2, 8, dtype=torch.int64)
     sample = (token_ids, torch.ones_like(token_ids))
     float32, int8 = (folder / file for file in MODELS.values())
-    save_float32(Logits(checkpoint.model), float32, sample, "logits", dynamic=True)
+    save_model(Logits(checkpoint.model), float32, sample, ["logits"], dynamic=True)
     save_int8(float32, int8)
     if quantised_products(int8) == 0:
         raise RuntimeError(f"{int8}: expected int8 matrix products, found none")

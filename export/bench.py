@@ -5,25 +5,19 @@
 Every round times every contestant, one after the other, so that a busy moment of the machine hits all of them; what
 is printed are medians. DistilBERT takes part in the first rounds only, since a pass takes seconds.
 
-Before its timed calls a quick contestant runs uncounted for the same time as every other: it finds the caches as its
-own calls leave them, as in a server, and not as the contestant before it did. Idle thread pools sleep, so that the
-sessions do not take the processor from one another. What cannot be made equal: the op reads its tables from the shared
-cache, where a matrix product works out of a core's own, so that busy neighbours cost the op more than sgemm.
+Idle thread pools sleep, so that the sessions do not take the processor from one another. What cannot be made equal: the
+op reads its tables from the shared cache, where a matrix product works out of a core's own, so that busy neighbours
+cost the op more than sgemm.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
-import os
-import platform
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from importlib.metadata import version
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -34,22 +28,21 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from export.corpus import read_sentences
 from export.distilbert import distilbert_sessions
+from export.machine import machine
 from export.ops.function_body import hybrid_encode_function
 from export.ops.op_model import op_model
 from export.ops.tables import Arrays, bundle_tables
 from export.session import open_session
+from export.timing import CALLS, Contestants, interleave
 from service.bundle import Bundle, load_bundle
 from service.native import kernel_isa, library_path
 from service.tokenizer import Tokenizer
 from training.options import parse_options
 
 SGEMM_SIDE = 1536  # large enough for a BLAS to reach its peak, small enough to take a tenth of a second
-CALLS = 5  # of a contestant in a round
-WARM_UP = 0.1  # seconds of uncounted calls before them
 PACKAGES = ("numpy", "onnxruntime", "torch", "transformers")
-
-Contestants = dict[str, Callable[[], object]]
 
 
 @dataclass(frozen=True)
@@ -71,28 +64,15 @@ class BenchConfig:
     json: Path | None = field(default=None, metadata={"help": "also write the result to this file"})
 
 
-def machine(threads: int) -> dict[str, Any]:
-    """What the numbers depend on beside the code."""
-    cpu = platform.processor()
-    if (info := Path("/proc/cpuinfo")).exists():
-        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
-        cpu = names[0] if names else cpu
+def about_machine(threads: int) -> dict[str, Any]:
+    """The machine, and what of it takes part."""
     library = library_path()
-    return {
-        "cpu": cpu,
-        "cores": len(os.sched_getaffinity(0)),
-        "load average": [round(load, 2) for load in os.getloadavg()],
-        "threads": threads,
-        "kernel": kernel_isa(library) if library else None,
-        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
-    }
+    return machine(PACKAGES) | {"threads": threads, "kernel": kernel_isa(library) if library else None}
 
 
 def read_batch(bundle: Bundle, config: BenchConfig) -> dict[str, NDArray[np.int64]]:
     """Real text, joined and cut to [sentences, tokens]; repeated where it is too short."""
-    opener = gzip.open if config.text.suffix == ".gz" else open
-    with opener(config.text, "rt", encoding="utf-8") as lines:
-        texts = [line.strip() for line in lines if line.strip()]
+    texts = read_sentences(config.text)
     ids = Tokenizer(bundle.tokenizer_path, bundle.manifest.max_tokens).encode(texts).token_ids
     count = config.sentences * config.tokens
     token_ids = np.fromiter(islice(cycle(ids.tolist()), count), np.int64, count)
@@ -142,33 +122,6 @@ def baseline_contestants(folder: Path, batch: Arrays, config: BenchConfig) -> Co
     feeds = {"token_ids": ids, "attention_mask": np.ones_like(ids)}
     sessions = distilbert_sessions(folder, sentences, config.tokens, config.threads)
     return {name: partial(session.run, None, feeds) for name, session in sessions.items()}
-
-
-def timed(function: Callable[[], object]) -> float:
-    """Seconds of one call."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
-def warm_up(function: Callable[[], object]) -> None:
-    """Call ``function`` for ``WARM_UP`` seconds, at least once."""
-    seconds = 0.0
-    while seconds < WARM_UP:
-        seconds += timed(function)
-
-
-def interleave(quick: Contestants, slow: Contestants, rounds: int, slow_rounds: int) -> dict[str, list[float]]:
-    """Seconds of each contestant's calls, round after round; ``slow`` ones take part in the first ``slow_rounds``."""
-    seconds: dict[str, list[float]] = {name: [] for name in quick | slow}
-    for number in range(rounds):
-        for name, function in quick.items():
-            warm_up(function)
-            seconds[name] += [timed(function) for _ in range(CALLS)]
-        if number < slow_rounds:
-            for name, function in slow.items():
-                seconds[name].append(timed(function))
-    return seconds
 
 
 def product_flops(side: int, config: BenchConfig) -> float:
@@ -227,7 +180,7 @@ def bench(config: BenchConfig) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(config.threads):
         slow = baseline_contestants(Path(folder), batch, config) if config.baseline_rounds else {}
         quick = sgemm_contestants() | op_contestants(bundle, batch, config.threads)
-        about = machine(config.threads)
+        about = about_machine(config.threads)
         seconds = interleave(quick, slow, config.rounds, config.baseline_rounds)
     results = summarise(seconds, bundle.manifest.dims.matrix_dim, config)
     settings = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(config).items()}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,8 +39,10 @@ class FirstTokenState(nn.Module):
         return state
 
 
-def save_float32(model: nn.Module, path: Path, sample: tuple[Tensor, Tensor], output: str, dynamic: bool) -> None:
-    """Export ``model`` of ``sample`` = (token_ids, attention_mask), int64 [B, L] each.
+def save_model(
+    model: nn.Module, path: Path, sample: tuple[Tensor, Tensor], outputs: Sequence[str], dynamic: bool
+) -> None:
+    """Export ``model`` of ``sample`` = (token_ids, attention_mask), int64 [B, L] each, in the precision that it has.
 
     With ``dynamic`` it takes any B and L; otherwise exactly the sample's, the easiest case for ONNX Runtime.
     """
@@ -53,7 +56,7 @@ def save_float32(model: nn.Module, path: Path, sample: tuple[Tensor, Tensor], ou
             dynamo=True,
             opset_version=OPSET,
             input_names=list(INPUTS),
-            output_names=[output],
+            output_names=list(outputs),
             dynamic_shapes=(free, free) if dynamic else None,
             verbose=False,
         )
@@ -84,7 +87,7 @@ def distilbert_sessions(
     """Sessions by name; model files go to ``folder``."""
     float32, int8 = folder / "distilbert.onnx", folder / "distilbert-int8.onnx"
     ids = torch.ones(sentences, tokens, dtype=torch.int64)
-    save_float32(FirstTokenState(), float32, (ids, torch.ones_like(ids)), "state", dynamic=False)
+    save_model(FirstTokenState(), float32, (ids, torch.ones_like(ids)), ["state"], dynamic=False)
     save_int8(float32, int8)
     if quantised_products(int8) == 0:
         raise RuntimeError(f"{int8}: expected int8 matrix products, found none")

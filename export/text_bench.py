@@ -9,7 +9,6 @@ single texts is called once for each sentence of the batch.
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import statistics
@@ -21,10 +20,12 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from export.bench import Contestants, interleave, machine
+from export.bench import about_machine
+from export.corpus import read_sentences
 from export.ops.op_model import op_model
 from export.ops.tables import bundle_tables
 from export.session import open_session
+from export.timing import Contestants, interleave
 from service.bundle import Bundle, load_bundle
 from service.native import library_path
 from service.tokenizer import LibraryTokenizer, PackedTokens, Tokenizer
@@ -50,11 +51,9 @@ class TextBenchConfig:
     json: Path | None = field(default=None, metadata={"help": "also write the result to this file"})
 
 
-def read_sentences(config: TextBenchConfig) -> list[str]:
+def fitting_sentences(config: TextBenchConfig) -> list[str]:
     """Real sentences of about the wanted number of words; repeated where there are too few."""
-    opener = gzip.open if config.text.suffix == ".gz" else open
-    with opener(config.text, "rt", encoding="utf-8") as lines:
-        fitting = [line.strip() for line in lines if abs(len(line.split()) - config.words) <= SPREAD]
+    fitting = [line for line in read_sentences(config.text) if abs(len(line.split()) - config.words) <= SPREAD]
     if not fitting:
         raise SystemExit(
             f"{config.text}: expected sentences of {config.words} words, give or take {SPREAD}, found none"
@@ -122,9 +121,9 @@ def bench(config: TextBenchConfig) -> dict[str, Any]:
     """Time everything; raises ``BundleError`` where there is no bundle."""
     if config.threads > 1:
         os.environ["RAYON_NUM_THREADS"] = str(config.threads)
-    bundle, texts = load_bundle(config.bundle, verify_hashes=False), read_sentences(config)
+    bundle, texts = load_bundle(config.bundle, verify_hashes=False), fitting_sentences(config)
     quick = contestants(bundle, texts, config.threads)
-    about = machine(config.threads) | {"tokenizers": version("tokenizers")}
+    about = about_machine(config.threads) | {"tokenizers": version("tokenizers")}
     results = summarise(interleave(quick, {}, config.rounds, 0), len(texts))
     settings = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(config).items()}
     return {"machine": about, "settings": settings, "results": results, "ratios": ratios(results)}

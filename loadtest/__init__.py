@@ -1,1 +1,1 @@
-"""Benchmarks and demonstrations of the running service. They speak HTTP; only ``dispatch`` runs it in process."""
+"""Benchmarks and demonstrations of the running service; ``dispatch`` and ``compare`` also run it in process."""

@@ -35,7 +35,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._waiting: asyncio.Future[Reply] | None = None
-        self._closed = False
+        self._lost = asyncio.Event()
         self._reply = Reply()
 
     @classmethod
@@ -46,16 +46,17 @@ class Connection(asyncio.Protocol):
 
     async def send(self, request: bytes) -> Reply:
         """The reply to ``request``; raises ``ConnectionLostError``."""
-        if self._closed or self._transport.is_closing():
+        if self._transport.is_closing():
             raise ConnectionLostError(sent=False)
         self._reply = Reply()
         self._waiting = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._waiting
 
-    def close(self) -> None:
-        """Leave."""
+    async def close(self) -> None:
+        """Leave, and wait until the socket is closed."""
         self._transport.close()
+        await self._lost.wait()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """For asyncio."""
@@ -68,7 +69,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """For asyncio."""
-        self._closed = True
+        self._lost.set()
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(ConnectionLostError(sent=True))
 
@@ -84,7 +85,7 @@ class Connection(asyncio.Protocol):
         """For the parser."""
         self._reply.status = self._parser.get_status_code()
         if self._reply.headers.get("connection") == "close":
-            self._closed = True
+            self._transport.close()  # as the server is about to
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(self._reply)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import socket
 
-import uvicorn
 from fastapi import FastAPI
 
+from loadtest.local_server import serve_locally
 from service.schemas import SimilarityRequest, SimilarityResponse, Usage
+from service.settings import Settings
 
 ANSWER = SimilarityResponse(scores=[0.7705591917037964], model="constant", usage=Usage(tokens=15, truncated=[False]))
 
@@ -30,13 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
     arguments = parser.parse_args()
-    logging.basicConfig(level="INFO")
-    with socket.create_server(("127.0.0.1", arguments.port)) as listener:
-        logging.info("listening on http://127.0.0.1:%d", listener.getsockname()[1])
-        config = uvicorn.Config(
-            make_app(), http="httptools", ws="none", log_config=None, access_log=False, server_header=False
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+    serve_locally(make_app(), Settings(port=arguments.port))
 
 
 if __name__ == "__main__":

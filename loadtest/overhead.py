@@ -44,10 +44,12 @@ async def ask_all(server: Running, connections: int, seconds: float) -> Round:
             count += 1
         return count
 
-    count = sum(await asyncio.gather(*map(ask, opened)))
-    elapsed, used = perf_counter() - start, server.cpu_seconds() - cpu
-    for connection in opened:
-        connection.close()
+    try:
+        count = sum(await asyncio.gather(*map(ask, opened)))
+        elapsed, used = perf_counter() - start, server.cpu_seconds() - cpu
+    finally:
+        for connection in opened:
+            await connection.close()
     return Round(count / elapsed, 1e6 * used / count)
 
 

@@ -58,7 +58,7 @@ async def closed_loop(
         while perf_counter() - start < seconds:
             await outcome.ask(connection, asked[number % len(asked)], perf_counter())
             number += 1
-        connection.close()
+        await connection.close()
 
     await asyncio.gather(*(loop(number * 7) for number in range(connections)))
     return outcome, len(outcome.accepted) / (perf_counter() - start)
@@ -91,7 +91,7 @@ async def open_loop(server: Running, asked: list[Question], rate: float, seconds
         task.add_done_callback(tasks.discard)
     await asyncio.gather(*tasks)
     for connection in free:
-        connection.close()
+        await connection.close()
     return outcome
 
 

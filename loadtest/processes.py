@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
+
+from export.machine import machine as describe
 
 PACKAGES = ("fastapi", "starlette", "uvicorn", "uvloop", "httptools", "pydantic", "onnxruntime", "tokenizers", "numpy")
 
@@ -32,6 +32,10 @@ class Running:
         spawned = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         return spawned or [self.process.pid]
 
+    def pss(self) -> int:
+        """Proportional bytes of all workers together: of a page that n processes share, each counts 1/n."""
+        return sum(map(_pss, self.workers))
+
     def rss(self) -> int:
         """Resident bytes of all workers together; pages that they share count for each."""
         return sum(_rss(pid) for pid in self.workers)
@@ -47,6 +51,7 @@ def serving(module: str, arguments: Sequence[str], workers: int = 1) -> Iterator
     command = [sys.executable, "-m", module, "--port", "0", *arguments]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, bufsize=1)
     assert process.stderr is not None
+    drain = Thread(target=process.stderr.read, daemon=True)  # a full pipe would stop the server
     try:
         log, up = "", 0
         while up < workers and (line := process.stderr.readline()):
@@ -55,21 +60,21 @@ def serving(module: str, arguments: Sequence[str], workers: int = 1) -> Iterator
         found = re.search(r"listening on http://([\d.]+):(\d+)", log)
         if found is None or up < workers:
             raise RuntimeError(f"{module} did not start:\n{log}")
-        Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would stop the server
+        drain.start()
         yield Running(process, found[1], int(found[2]))
     finally:
         process.kill()
         process.wait()
+        if drain.is_alive():
+            drain.join()
         process.stderr.close()
 
 
 def machine() -> str:
     """Processor, cores, load and versions, for the head of a report."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    load = os.getloadavg()[0]
-    return f"{names[0]}, {len(names)} cores, load {load:.1f}; Python {platform.python_version()}, {versions}"
+    about = describe(PACKAGES)
+    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    return f"{about['cpu']}, {about['cores']} cores, load {about['load average'][0]:.1f}; {versions}"
 
 
 def _rss(pid: int) -> int:
@@ -79,3 +84,17 @@ def _rss(pid: int) -> int:
 
 def _cpu_nanoseconds(pid: int) -> int:
     return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+
+
+def peak_rss(pid: int) -> int:
+    """Most resident bytes that the process ever had."""
+    return _kibibytes(Path(f"/proc/{pid}/status"), "VmHWM")
+
+
+def _pss(pid: int) -> int:
+    return _kibibytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss")
+
+
+def _kibibytes(path: Path, name: str) -> int:
+    line = next(line for line in path.read_text().splitlines() if line.startswith(f"{name}:"))
+    return 1024 * int(line.split()[1])

@@ -39,7 +39,7 @@ async def soak(server: Running, options: argparse.Namespace) -> list[str]:
             outcome.accepted.clear()
             pairs += question.pairs
             number += 7
-        connection.close()
+        await connection.close()
 
     sizes: list[int] = []
 

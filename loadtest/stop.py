@@ -45,7 +45,7 @@ class Load:
                 await asyncio.sleep(0.01)
                 continue
             await self._ask(connection, number)
-            connection.close()
+            await connection.close()
 
     async def _ask(self, connection: Connection, number: int) -> None:
         """Ask until the server closes.

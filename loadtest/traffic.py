@@ -37,7 +37,7 @@ async def questions(server: Running, count: int, sizes: tuple[int, ...], seed: i
         if reply.status != 200:
             raise RuntimeError(f"expected 200, got {reply.status}: {reply.body[:200]!r}")
         made.append(Question(request, pairs, reply.body))
-    connection.close()
+    await connection.close()
     return made
 
 

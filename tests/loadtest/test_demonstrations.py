@@ -6,11 +6,10 @@ import argparse
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from loadtest import dispatch, overhead, overload, pairs, profile, soak, stop
+from loadtest import dispatch, overhead, overload, profile, soak, stop
 from loadtest.client import Connection
 from loadtest.processes import Running, serving
 from loadtest.traffic import Question, percentile, questions
@@ -48,7 +47,7 @@ def test_a_lost_request_is_counted(tiny_bundle: TinyBundle) -> None:
         dying.process.kill()
         dying.process.wait()
         await outcome.ask(connection, asked[0], 0)
-        connection.close()
+        await connection.close()
         return outcome
 
     with serving("service.cli", ["--bundle", str(tiny_bundle.path)]) as dying:
@@ -122,12 +121,6 @@ def test_profile_measures_every_layer(tiny_bundle: TinyBundle) -> None:
     found = asyncio.run(profile.measure(apps, connections=2, rounds=2))
     assert list(found) == list(apps)
     assert found["HTTP server"] < found["+ model"]
-
-
-def test_pairs_are_neighbouring_lines(tmp_path: Path) -> None:
-    path = tmp_path / "lines.txt"
-    path.write_text("a\n\nb\nc\n")
-    assert pairs.read_pairs(path, 4) == [("a", "b"), ("b", "c"), ("c", "a"), ("a", "b")]
 
 
 def test_percentiles_are_milliseconds_by_rank() -> None:

@@ -1,0 +1,1 @@
+"""The contestants; each module is imported only in the process of its side."""

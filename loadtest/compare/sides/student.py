@@ -1,0 +1,55 @@
+"""This student, through the service's engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from unittest.mock import patch
+
+from loadtest.compare.side import Context, Floats, Side, Task
+from service import native
+from service.bundle import load_bundle
+from service.engine import Engine, EngineOptions
+from service.tokenizer import PackedTokens, Tokenizer
+
+TASKS: frozenset[Task] = frozenset({"similarity", "entailment"})
+
+
+def open_fused(context: Context) -> Side:
+    """With the fused op; raises ``KernelError`` where it is not installed."""
+    return student_side(_engine(context, require_fused_op=True))
+
+
+def open_portable(context: Context) -> Side:
+    """With the portable body, as where the install found no compiler; the tokeniser stays the native one."""
+    with patch.object(native, "library_path", return_value=None):
+        return student_side(_engine(context, require_fused_op=False))
+
+
+def student_side(engine: Engine) -> Side:
+    """What ``engine`` does."""
+    files = sorted(engine.bundle.path / name for name in engine.bundle.manifest.files)
+
+    def encoder(texts: Sequence[str], max_tokens: int) -> Callable[[], Floats]:
+        packed = cut_tokens(engine, texts, max_tokens)
+        return lambda: engine.states(packed)
+
+    return Side(
+        files=files,
+        embed=engine.embed,
+        state=lambda texts: engine.states(engine.tokenizer.encode(texts)),
+        encoder=encoder,
+        any_length=True,
+        similarity=engine.similarity,
+        entailment=engine.entailment,
+        trained=TASKS,
+    )
+
+
+def cut_tokens(engine: Engine, texts: Sequence[str], max_tokens: int) -> PackedTokens:
+    """``texts`` [B] as tokens, each cut to ``max_tokens``."""
+    return Tokenizer(engine.bundle.tokenizer_path, max_tokens, engine.threads).encode(texts)
+
+
+def _engine(context: Context, require_fused_op: bool) -> Engine:
+    options = EngineOptions(threads=context.threads, require_fused_op=require_fused_op)
+    return Engine(load_bundle(context.bundle), options)
