@@ -2,14 +2,17 @@
 # make test    install what the tests need and run them all
 # make loadtest   step-wise load by locust on the service, and on DistilBERT behind the same HTTP layer
 # make lint    style, types and import directions
+# make lock    pin what the images install, with digests, in deploy/requirements (needs uv)
 PYTHON ?= python3
 VENV ?= .venv
 HOST ?= 127.0.0.1
 PORT ?= 8000
+UV ?= uv
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-package hf-xet
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml CMakeLists.txt $(shell find service training export -type f -not -path '*/__pycache__/*')
 
-.PHONY: serve test loadtest lint clean
+.PHONY: serve test loadtest lint lock clean
 
 serve: $(VENV)/.installed
 	HOST=$(HOST) PORT=$(PORT) $(BIN)/cmow-serve
@@ -25,6 +28,14 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# hf-xet speeds up downloads, of which the service makes none. Universal: one file holds the digests for every platform.
+# Pins that still fit stay; delete a file to take new ones.
+lock:
+	$(LOCK) pyproject.toml --extra cpu --extra otel --output-file deploy/requirements/cpu.txt
+	$(LOCK) pyproject.toml --extra gpu --extra otel --output-file deploy/requirements/gpu.txt
+	$(LOCK) --group build --output-file deploy/requirements/build.txt
+	$(LOCK) --group build --group build-cuda --output-file deploy/requirements/build-cuda.txt
 
 # Python 3.11 puts setuptools into a new environment; what needs it installs it.
 $(BIN)/python:

@@ -92,11 +92,28 @@ class Block:
 
 @dataclass(frozen=True)
 class ScoredBlock:
-    """A block whose ``rows`` have the scores behind their own columns; ``truncated`` counts the pairs that were cut."""
+    """What became of a block: its good ``rows`` with the scores behind their own columns, and the ``lines`` of these.
 
-    block: Block
+    ``records`` and ``size`` are the block's; ``truncated`` counts the pairs that were cut.
+    """
+
     rows: Rows
+    lines: list[int]
+    bad: list[BadRow]
+    records: int
+    size: int
     truncated: int
 
 
 Scorer = Callable[[Iterable[Block]], Iterator[ScoredBlock]]
+
+
+class Source(Protocol):
+    """An input with its scores. ``total`` is its size in ``unit``, ``None`` where nobody knows."""
+
+    unit: str
+    total: int | None
+
+    def scored(self, skip: int) -> Iterator[ScoredBlock]:
+        """All blocks behind the first ``skip`` records, in the order of the input; raises ``BulkError``."""
+        ...

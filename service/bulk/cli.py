@@ -15,11 +15,12 @@ from typing import BinaryIO, Literal, NoReturn
 
 from pydantic import ValidationError
 
+from service.bulk.blocks import Source
 from service.bulk.encoders import CsvEncoder, Encoder, JsonlEncoder
 from service.bulk.readers import CsvReader, JsonlReader, Reader, ReadOptions
 from service.bulk.rows import RowCheck
 from service.bulk.run import BulkRun
-from service.bulk.scoring import EngineScorer, Task, column_names
+from service.bulk.scoring import EngineScorer, LocalSource, Task, column_names
 from service.bulk.sinks import PartialFile, Sink, StandardOutput
 from service.bundle import Bundle, load_bundle
 from service.cli import limit_tokenizer_threads
@@ -71,6 +72,8 @@ class BulkOptions:
     prefix: str
     on_bad_row: Literal["stop", "skip"]
     block_rows: int
+    engine: Literal["local", "ray"]
+    workers: int
     max_line_bytes: int
     restart: bool
     overwrite: bool
@@ -109,11 +112,9 @@ def score(options: BulkOptions, settings: Settings) -> None:
     with ExitStack() as stack:
         reader = _open_reader(options, ReadOptions(check, options.block_rows, options.max_line_bytes), stack)
         sink = _open_sink(options, _identity(options, check, bundle), stack)
-        engine = Engine(bundle, EngineOptions(threads=settings.threads, require_fused_op=settings.require_fused_op))
         BulkRun(
             name=_input_name(options),
-            reader=reader,
-            scorer=EngineScorer(engine, options.task, options.prefix),
+            source=_scored_by(options, settings, bundle, reader),
             encoder=_encoder(_output_format(options), sink.position.memory),
             sink=sink,
             on_bad_row=options.on_bad_row,
@@ -121,8 +122,24 @@ def score(options: BulkOptions, settings: Settings) -> None:
         ).run()
 
 
+def _scored_by(options: BulkOptions, settings: Settings, bundle: Bundle, reader: Reader) -> Source:
+    if options.engine == "local":
+        engine = Engine(bundle, EngineOptions(threads=settings.threads, require_fused_op=settings.require_fused_op))
+        return LocalSource(reader, EngineScorer(engine, options.task, options.prefix))
+    from service.bulk.parquet import ParquetReader
+    from service.bulk.ray_source import RaySource
+    from service.bulk.ray_worker import Work
+
+    assert isinstance(reader, ParquetReader)
+    engine_options = EngineOptions(threads=settings.threads or 1, require_fused_op=settings.require_fused_op)
+    work = Work(reader.path.absolute(), reader.options, bundle, engine_options, options.task, options.prefix)
+    return RaySource(work, reader.rows, options.workers)
+
+
 def _open_reader(options: BulkOptions, reading: ReadOptions, stack: ExitStack) -> Reader:
     kind, name = _input_format(options), _input_name(options)
+    if options.engine == "ray":
+        _check_ray(kind)
     if kind == "parquet":
         if options.input == STANDARD:
             raise UsageError("Parquet is read from its end: expected a file, got standard input")
@@ -208,6 +225,13 @@ def _identity(options: BulkOptions, check: RowCheck, bundle: Bundle) -> dict[str
     return identity
 
 
+def _check_ray(kind: Format) -> None:
+    if kind != "parquet":
+        raise UsageError(f"--engine ray: expected Parquet, of which workers read their own rows, got {kind}")
+    if find_spec("ray") is None:
+        raise UsageError('--engine ray needs ray, which is not installed: pip install "cmow[ray]"')
+
+
 def _require_pyarrow() -> None:
     if find_spec("pyarrow") is None:
         raise UsageError('Parquet needs pyarrow, which is not installed: pip install "cmow[parquet]"')
@@ -263,6 +287,20 @@ def _add_format_flags(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_run_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--engine",
+        choices=["local", "ray"],
+        default="local",
+        help="score in this process, or, from Parquet, by the workers of a Ray cluster: the one at RAY_ADDRESS, "
+        "or else one of its own on this machine; default: local",
+    )
+    group.add_argument(
+        "--workers",
+        type=_positive,
+        default=0,
+        metavar="N",
+        help="of Ray, with --threads threads each (1 unless given); default: as many as have CPUs",
+    )
     group.add_argument("--restart", action="store_true", help="forget what an earlier run left unfinished")
     group.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     group.add_argument(

@@ -53,7 +53,7 @@ class CsvEncoder:
         """See ``Encoder``."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        for line, row in zip(scored.block.lines, scored.rows.dicts(), strict=True):
+        for line, row in zip(scored.lines, scored.rows.dicts(), strict=True):
             header = json.dumps(list(row))
             if not self.memory:
                 writer.writerow(row)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,14 +56,11 @@ class ParquetReader:
     unit = "rows"
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
-        try:
-            # Without the buffer a file of one huge row group is read in parts too.
-            self._file = pq.ParquetFile(path, pre_buffer=False)
-        except pa.ArrowInvalid as error:
-            raise UsageError(f"{path}: expected a Parquet file: {error}") from None
-        self._path = path
-        self._options = options
-        self.total: int | None = self._file.metadata.num_rows
+        self._file = open_parquet(path)
+        self.path = path
+        self.options = options
+        self.rows = int(self._file.metadata.num_rows)
+        self.total: int | None = self.rows
         options.check.header(str(path), self._file.schema_arrow.names)
 
     def blocks(self, skip: int) -> Iterator[Block]:
@@ -72,16 +70,32 @@ class ParquetReader:
             rest = batch.slice(max(0, skip - start))
             start += batch.num_rows
             if rest.num_rows:
-                yield _block(pa.Table.from_batches([rest]), start - rest.num_rows, self._options.check)
+                yield to_block(pa.Table.from_batches([rest]), start - rest.num_rows, self.options.check)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        try:
-            yield from self._file.iter_batches(self._options.block_rows)
-        except (pa.ArrowException, OSError) as error:
-            raise BulkError(f"{self._path}: expected a sound Parquet file: {error}") from None
+        with reading(self.path):
+            yield from self._file.iter_batches(self.options.block_rows)
 
 
-def _block(table: pa.Table, start: int, check: RowCheck) -> Block:
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """The file at ``path``; raises ``UsageError`` where it is of another kind, ``OSError`` where it cannot be had."""
+    try:
+        # Without the buffer a file of one huge row group is read in parts too.
+        return pq.ParquetFile(path, pre_buffer=False)
+    except pa.ArrowInvalid as error:
+        raise UsageError(f"{path}: expected a Parquet file: {error}") from None
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What goes wrong here, behind the file's index, is a ``BulkError``."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise BulkError(f"{path}: expected a sound Parquet file: {error}") from None
+
+
+def to_block(table: pa.Table, start: int, check: RowCheck) -> Block:
     """The rows of ``table``, of which the first is number ``start`` + 1."""
     texts = table.select(list(check.fields)).to_pylist()
     good, pairs, bad = list[int](), list[Pair](), list[BadRow]()
@@ -104,7 +118,7 @@ class ParquetEncoder:
 
     def encode(self, scored: ScoredBlock) -> bytes:
         """See ``Encoder``; raises ``BulkError`` where a column's types in two blocks have nothing in common."""
-        table = _table(scored.rows, scored.block.lines)
+        table = _table(scored.rows, scored.lines)
         known = self._schema()
         if known is not None:
             table = _fitted(table, known)

@@ -10,9 +10,8 @@ from typing import Literal
 
 from tqdm import tqdm
 
-from service.bulk.blocks import BadRow, ScoredBlock, Scorer
+from service.bulk.blocks import BadRow, ScoredBlock, Source
 from service.bulk.encoders import Encoder
-from service.bulk.readers import Reader
 from service.bulk.sinks import Position, Sink
 from service.errors import BadRowError
 
@@ -22,8 +21,7 @@ class BulkRun:
     """The parts of a run; ``name`` is the input in messages."""
 
     name: str
-    reader: Reader
-    scorer: Scorer
+    source: Source
     encoder: Encoder
     sink: Sink
     on_bad_row: Literal["stop", "skip"]
@@ -35,20 +33,20 @@ class BulkRun:
         if before.records:
             self._say(f"going on behind record {before.records:,}, of which {before.scored:,} are scored")
         with self._bar() as bar:
-            for scored in self.scorer(self.reader.blocks(before.records)):
-                self._report(scored.block.bad)
+            for scored in self.source.scored(before.records):
+                self._report(scored.bad)
                 data = self.encoder.encode(scored)
                 self.sink.append(data, _behind(self.sink.position, scored, len(data), self.encoder.memory))
                 bar.set_postfix(pairs=f"{self.sink.position.scored:,}", refresh=False)
-                bar.update(scored.block.size)
+                bar.update(scored.size)
         self.sink.finish(self.encoder)
         self._summarise(self.sink.position, before, time.perf_counter() - start)
 
     def _bar(self) -> tqdm[None]:
         return tqdm(
-            total=self.reader.total,
+            total=self.source.total,
             initial=self.sink.position.size,
-            unit=self.reader.unit,
+            unit=self.source.unit,
             unit_scale=True,
             file=sys.stderr,
             disable=not self.progress,
@@ -74,12 +72,11 @@ class BulkRun:
 
 def _behind(before: Position, scored: ScoredBlock, size: int, memory: str) -> Position:
     """The position behind a block that took ``size`` bytes."""
-    block = scored.block
     return Position(
-        records=before.records + block.records,
-        size=before.size + block.size,
-        scored=before.scored + len(block.pairs),
-        skipped=before.skipped + len(block.bad),
+        records=before.records + scored.records,
+        size=before.size + scored.size,
+        scored=before.scored + len(scored.rows),
+        skipped=before.skipped + len(scored.bad),
         truncated=before.truncated + scored.truncated,
         bytes=before.bytes + size,
         memory=memory,

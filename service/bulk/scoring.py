@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from service.bulk.blocks import Block, Columns, ScoredBlock
+from service.bulk.blocks import Block, Columns, ScoredBlock, Scorer
+from service.bulk.readers import Reader
 from service.engine import Engine, Floats, Ints
 from service.pairs import SentencePairs
 from service.tokenizer import PackedTokens
@@ -41,7 +42,14 @@ class EngineScorer:
         good = ~empty.any(axis=1)
         block = block.without([(int(row), _empty_message(empty[row])) for row in np.flatnonzero(~good)])
         columns = self._columns(packed, sentences.index[good])
-        return ScoredBlock(block, block.rows.with_columns(columns), sum(columns[f"{self.prefix}truncated"]))
+        return ScoredBlock(
+            rows=block.rows.with_columns(columns),
+            lines=block.lines,
+            bad=block.bad,
+            records=block.records,
+            size=block.size,
+            truncated=sum(columns[f"{self.prefix}truncated"]),
+        )
 
     def _columns(self, packed: PackedTokens, pairs: Ints) -> Columns:
         """Values of each new column for ``pairs`` [P, 2], rows of ``packed``."""
@@ -54,6 +62,19 @@ class EngineScorer:
             best = [labels[column] for column in scores.argmax(axis=1)]
             values = [best, *scores.T.tolist(), truncated]
         return dict(zip(column_names(self.task, self.prefix, labels), values, strict=True))
+
+
+class LocalSource:
+    """A ``Source``: what ``reader`` reads, scored in this process."""
+
+    def __init__(self, reader: Reader, scorer: Scorer) -> None:
+        self.unit, self.total = reader.unit, reader.total
+        self._reader = reader
+        self._scorer = scorer
+
+    def scored(self, skip: int) -> Iterator[ScoredBlock]:
+        """See ``Source``; raises ``InferenceError`` too."""
+        return self._scorer(self._reader.blocks(skip))
 
 
 def _empty_message(empty: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str:

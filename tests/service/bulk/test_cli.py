@@ -19,7 +19,7 @@ from service.bulk.encoders import JsonlEncoder
 from service.bulk.readers import JsonlReader, ReadOptions
 from service.bulk.rows import RowCheck
 from service.bulk.run import BulkRun
-from service.bulk.scoring import EngineScorer
+from service.bulk.scoring import EngineScorer, LocalSource
 from service.bulk.sinks import PartialFile
 from tests.served import open_engine
 from tests.service.bulk.conftest import Score
@@ -142,7 +142,7 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path, tiny_bundle: TinyBu
     watch = Watch(EngineScorer(open_engine(tiny_bundle, "portable"), "similarity", "cmow_"))
     with PartialFile(tmp_path / "out.jsonl", {}, restart=False) as sink:
         tracemalloc.start()
-        BulkRun("lines", reader, watch, JsonlEncoder(), sink, "stop", progress=False).run()
+        BulkRun("lines", LocalSource(reader, watch), JsonlEncoder(), sink, "stop", progress=False).run()
         tracemalloc.stop()
         assert sink.position.scored == blocks * rows
         assert sink.position.size == blocks * rows * len(Lines.LINE)

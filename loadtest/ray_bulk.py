@@ -1,0 +1,158 @@
+"""A million pairs by ``cmow-score --engine ray``, with a worker killed midway, against the local engine's output.
+
+    python -m loadtest.ray_bulk                        # a million pairs; 1 worker, then 2 of which one is killed
+    python -m loadtest.ray_bulk --workers 1 2 4 8
+
+Prints the rate of every run, from its first block to its last, and what it found in the output of each. Exits with 1
+where a row is missing, repeated, out of order or scored otherwise, or no worker was killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from loadtest.processes import machine
+from loadtest.traffic import WORDS
+
+POLL_SECONDS = 0.05
+BATCH_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run: its pairs a second from first block to last, and the processes that were killed."""
+
+    output: Path
+    rate: float
+    killed: list[int]
+
+
+def make_pairs(path: Path, pairs: int) -> None:
+    """A Parquet file of ``pairs`` rows ``id``, ``sentence1``, ``sentence2``: 4 to 12 words each."""
+    draw = random.Random(pairs)
+    schema = pa.schema({"id": pa.int64(), "sentence1": pa.string(), "sentence2": pa.string()})
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, pairs, BATCH_ROWS):
+            ids = range(start, min(start + BATCH_ROWS, pairs))
+            texts = [[" ".join(draw.choices(WORDS, k=draw.randint(4, 12))) for _ in ids] for _ in range(2)]
+            writer.write_table(pa.table([ids, *texts], schema=schema))
+
+
+def score(source: Path, output: Path, flags: Sequence[str], kill_at: int | None = None) -> Outcome:
+    """Run ``cmow-score``; one worker is killed once ``kill_at`` rows are written."""
+    command = [sys.executable, "-m", "service.bulk.cli", str(source), "--task", "similarity", "-o", str(output), *flags]
+    killed, seen = list[int](), list[tuple[float, int]]()
+    with subprocess.Popen(command) as process:
+        while process.poll() is None:
+            time.sleep(POLL_SECONDS)
+            records = _records(output)
+            if records and (not seen or records > seen[-1][1]):
+                seen.append((time.perf_counter(), records))
+            if kill_at is not None and records >= kill_at and not killed:
+                killed = _kill_worker(process.pid)
+    if process.returncode != 0:
+        raise SystemExit(f"cmow-score ended with {process.returncode}")
+    (first, before), (last, after) = seen[0], seen[-1]
+    return Outcome(output, (after - before) / (last - first), killed)
+
+
+def findings(expected: Path, found: Path) -> list[str]:
+    """What is wrong with the rows of ``found``, which should be those of ``expected`` one by one."""
+    wrong = []
+    ids = pq.read_table(found, columns=["id"]).column("id").to_pylist()
+    rows = pq.ParquetFile(expected).metadata.num_rows
+    if missing := len(set(range(rows)) - set(ids)):
+        wrong.append(f"{missing:,} rows are missing")
+    if repeated := len(ids) - len(set(ids)):
+        wrong.append(f"{repeated:,} rows are repeated")
+    if ids != sorted(ids):
+        wrong.append("the rows are not in the order of the input")
+    if not wrong and not all(
+        left.equals(right) for left, right in zip(_batches(expected), _batches(found), strict=True)
+    ):
+        wrong.append("some scores are not those of the local engine")
+    return wrong
+
+
+def main() -> None:
+    """Run the local engine, then Ray with each number of workers, and compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=1_000_000)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="the last run has a worker killed")
+    options = parser.parse_args()
+    print(machine())
+    with tempfile.TemporaryDirectory(prefix="cmow-ray-") as folder:
+        sys.exit(_compare(Path(folder), options.pairs, options.workers))
+
+
+def _compare(folder: Path, pairs: int, counts: Sequence[int]) -> int:
+    source = folder / "pairs.parquet"
+    make_pairs(source, pairs)
+    local = score(source, folder / "local.parquet", ["--threads", "1"])
+    print(f"local engine, 1 thread: {local.rate:,.0f} pairs/second")
+    failed = False
+    for position, workers in enumerate(counts):
+        last = position == len(counts) - 1
+        flags = ["--engine", "ray", "--workers", str(workers)]
+        ray = score(source, folder / f"ray{position}.parquet", flags, kill_at=pairs // 2 if last else None)
+        wrong = findings(local.output, ray.output) + ["no worker was killed"] * (last and not ray.killed)
+        verdict = "; ".join(wrong) or f"all {pairs:,} rows once, in order, equal to the local engine's"
+        death = f", process {ray.killed[0]} killed midway" if ray.killed else ""
+        print(f"ray, {workers} workers{death}: {ray.rate:,.0f} pairs/second; {verdict}")
+        failed |= bool(wrong)
+    return int(failed)
+
+
+def _records(output: Path) -> int:
+    """How far a run is; 0 before its first block and behind its last."""
+    try:
+        return int(json.loads(output.with_name(f"{output.name}.partial.json").read_text())["position"]["records"])
+    except FileNotFoundError:
+        return 0
+
+
+def _kill_worker(parent: int) -> list[int]:
+    """SIGKILL to one of the Ray workers that score below the process ``parent``."""
+    workers = [pid for pid in _descendants(parent) if _command(pid).startswith(b"ray::MapWorker")]
+    for pid in workers[:1]:
+        os.kill(pid, signal.SIGKILL)
+    return workers[:1]
+
+
+def _descendants(parent: int) -> Iterator[int]:
+    try:
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    except FileNotFoundError:
+        return
+    for child in map(int, children):
+        yield child
+        yield from _descendants(child)
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    yield from pq.ParquetFile(path).iter_batches(BATCH_ROWS)
+
+
+if __name__ == "__main__":
+    main()
