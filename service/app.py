@@ -46,6 +46,8 @@ def load_engine(settings: Settings) -> Engine:
         require_fused_op=settings.require_fused_op,
         run_tokens=settings.batch_tokens,
         run_pairs=settings.batch_pairs,
+        provider=settings.provider,
+        gpu_min_tokens=settings.gpu_min_tokens,
     )
     return Engine(bundle, options)
 

@@ -15,7 +15,8 @@ from service.bundle import Bundle
 from service.cpu import usable_cpus
 from service.errors import BundleError, InferenceError
 from service.pairs import SentencePairs
-from service.session import ORT_ERRORS, STATES, open_session
+from service.placement import Provider, place
+from service.session import ORT_ERRORS, STATES
 from service.tokenizer import PackedTokens, Tokenizer
 
 Floats = NDArray[np.float32]
@@ -35,12 +36,14 @@ class EngineOptions:
     # A request beyond these is cut into several runs, so that memory stays the same; a longer pair runs alone.
     run_tokens: int = 16_384
     run_pairs: int = 256  # each takes 3 D + hidden floats in the entailment head
+    provider: Provider = "cpu"
+    gpu_min_tokens: int = 0  # a run of fewer tokens goes to the CPU
 
 
 class Engine:
-    """One session on one bundle. All methods may be called from many threads at once.
+    """One model, on the CPU and, where there is one, a GPU. All methods may be called from many threads at once.
 
-    Raises ``BundleError`` or ``KernelError`` when it cannot start.
+    Raises ``BundleError``, ``KernelError`` or ``ProviderError`` when it cannot start.
     """
 
     def __init__(self, bundle: Bundle, options: EngineOptions = EngineOptions()) -> None:
@@ -48,11 +51,10 @@ class Engine:
         self.options = options
         self.threads = options.threads or usable_cpus()
         self.tokenizer = _tokenizer(bundle, self.threads)
-        session = open_session(bundle, self.threads, options.require_fused_op)
-        self.kernel = session.kernel
-        self.provider = session.provider
-        self._session = session.run
-        self.gives_states = STATES in [output.name for output in session.run.get_outputs()]
+        self.placement = place(bundle, self.threads, options.require_fused_op, options.provider, options.gpu_min_tokens)
+        self.kernel = self.placement.cpu.kernel
+        self.provider = self.placement.provider
+        self.gives_states = STATES in [output.name for output in self.placement.cpu.run.get_outputs()]
         try:
             self.check()
         except InferenceError as error:
@@ -109,6 +111,7 @@ class Engine:
 
     def check(self) -> None:
         """Run every task on a fixed pair; raises ``InferenceError`` unless the scores are what scores must be."""
+        self.placement.check()
         similarity, entailment, paraphrase = self.similarity(PROBE), self.entailment(PROBE), self.paraphrase(PROBE)
         if not (abs(similarity) <= 1 + 1e-5).all():
             raise InferenceError(f"expected a cosine from -1 to 1, got {similarity.tolist()}")
@@ -172,7 +175,7 @@ class Engine:
             "aligned_cu_seqlens": np.zeros_like(packed.cu_seqlens) if aligned is None else aligned.cu_seqlens,
         }
         try:
-            values: Floats = self._session.run([output], inputs)[0]
+            values = self.placement.run(output, inputs)
         except ORT_ERRORS as error:
             raise InferenceError(f"ONNX Runtime: {error}") from error
         if values.size and not np.isfinite(values).all():

@@ -4,6 +4,7 @@ ServiceError
 ├── StartError                  the service cannot start; the command line prints the message and exits with 2
 │   ├── BundleError             the bundle is missing, damaged, or of another format
 │   ├── KernelError             the fused kernel is required and cannot be had
+│   ├── ProviderError           the GPU is required and cannot be had
 │   ├── TracingError            traces are asked for and cannot be sent
 │   └── WorkerError             the worker processes do not come up
 ├── BulkError                   a bulk run cannot go on; the command line prints the message and exits with 1
@@ -63,6 +64,10 @@ class BundleError(StartError):
 
 class KernelError(StartError):
     """The fused kernel is required and cannot be had."""
+
+
+class ProviderError(StartError):
+    """The GPU is required and cannot be had."""
 
 
 class TracingError(StartError):

@@ -8,12 +8,19 @@ from pathlib import Path
 
 PACKAGE = "cmow_native"  # a folder in site-packages without Python files
 LIBRARY = "libhybrid_encode.so"
+CUDA_LIBRARY = "libhybrid_encode_cuda.so"
+CUDA_DRIVER = "libcuda.so.1"
 WORDPIECE_LIBRARY = "libcmow_wordpiece.so"
 
 
 def library_path() -> Path | None:
     """The installed kernel library, or ``None`` where the install had no C++ compiler."""
     return _installed(LIBRARY)
+
+
+def cuda_library_path() -> Path | None:
+    """The installed library of CUDA kernels, or ``None`` where the install had no nvcc."""
+    return _installed(CUDA_LIBRARY)
 
 
 def wordpiece_path() -> Path | None:
@@ -30,6 +37,21 @@ def kernel_isa(library: Path) -> str:
     function.restype = ctypes.c_char_p
     name: bytes | None = function()
     return name.decode() if name else "unknown"
+
+
+class Faults:
+    """What the CUDA kernels in ``library`` found wrong in their input."""
+
+    def __init__(self, library: Path) -> None:
+        self._take = ctypes.CDLL(str(library)).cmow_cuda_take_fault
+        self._take.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+        self._take.restype = None
+
+    def take(self) -> str:
+        """The last fault in the runs that are done, in words, or an empty string; asking again gives none."""
+        text = ctypes.create_string_buffer(256)
+        self._take(text, len(text))
+        return text.value.decode()
 
 
 def _installed(library: str) -> Path | None:

@@ -54,6 +54,7 @@ async def info(engine: EngineDep, settings: SettingsDep) -> tei.Info:
         kernel=engine.kernel.name,
         tokenizer=engine.tokenizer.name,
         execution_provider=engine.provider,
+        execution_provider_reason=engine.placement.reason,
         threads=engine.threads,
         limits=Limits(**settings.model_dump(include=set(Limits.model_fields))),
         versions=versions(),

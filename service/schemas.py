@@ -142,6 +142,7 @@ class Info(Wire):
     kernel: str = Field(description='"fused" with its instruction set, or "portable"')
     tokenizer: str = Field(description='"native", or "tokenizers" where Hugging Face takes all texts')
     execution_provider: str
+    execution_provider_reason: str = Field(description="why it is this one, and which runs it takes")
     threads: int
     limits: Limits
     versions: dict[str, str]

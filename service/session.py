@@ -33,8 +33,11 @@ ORT_ERRORS: tuple[type[Exception], ...] = (
 LIBRARY_ERRORS: tuple[type[Exception], ...] = (OSError, AttributeError, *ORT_ERRORS)
 
 PORTABLE = "portable"
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 STATES = "states"  # the optional output of the encoder itself
 ERRORS_ONLY = 3  # severity of the runtime's log
+# On a GPU: full float32 in the heads as on the CPU, and no more memory than runs have needed.
+PROVIDER_OPTIONS = {CUDA: {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"}}
 
 
 class Tensor(NamedTuple):
@@ -77,8 +80,8 @@ class OpenSession:
         return str(self.run.get_providers()[0])
 
 
-def open_session(bundle: Bundle, threads: int, require_fused_op: bool) -> OpenSession:
-    """A session on ``bundle`` with ``threads`` threads.
+def open_session(bundle: Bundle, threads: int, require_fused_op: bool, provider: str = CPU) -> OpenSession:
+    """A session on ``bundle`` with ``threads`` threads; where ``provider`` cannot be had, ONNX Runtime takes the CPU.
 
     Raises ``BundleError`` where the model cannot be loaded or is not the expected one, ``KernelError`` where
     ``require_fused_op`` and the fused kernel cannot be had.
@@ -88,8 +91,9 @@ def open_session(bundle: Bundle, threads: int, require_fused_op: bool) -> OpenSe
         if require_fused_op:
             raise KernelError(f"the fused kernel is required, but {kernel.degraded}")
         logger.warning("the portable encoder serves, many times slower than the fused kernel: %s", kernel.degraded)
+    providers = [provider] if provider == CPU else [(provider, PROVIDER_OPTIONS[provider]), CPU]
     try:
-        session = ort.InferenceSession(str(bundle.model_path), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(str(bundle.model_path), options, providers=providers)
     except ORT_ERRORS as error:
         raise BundleError(f"{bundle.model_path}: ONNX Runtime cannot load it: {error}") from error
     check_signature(session, bundle)

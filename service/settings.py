@@ -9,6 +9,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, NonNegativeInt, Posit
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.logs import LogFormat
+from service.placement import Provider
 
 ENV_PREFIX = "CMOW_"
 BUNDLE = Path(__file__).parent / "bundle"
@@ -47,6 +48,12 @@ class Settings(BaseSettings):
         NonNegativeInt, Field(description="threads for the model; 0 takes what CPU affinity and quota grant")
     ] = 0
     require_fused_op: Annotated[bool, Field(description="refuse to start without the native kernel")] = False
+    provider: Annotated[
+        Provider, Field(description="cpu, cuda (refuse to start without a working GPU) or auto (a GPU where one works)")
+    ] = "auto"
+    gpu_min_tokens: Annotated[
+        NonNegativeInt, Field(description="least tokens in a run for the GPU to take it; smaller runs go to the CPU")
+    ] = 512
     max_pairs: Annotated[PositiveInt, Field(description="most pairs in a request")] = 1024
     max_text_chars: Annotated[PositiveInt, Field(description="most characters in a sentence")] = 100_000
     max_body_bytes: Annotated[PositiveInt, Field(description="most bytes in a request body")] = 4 * 2**20

@@ -6,42 +6,14 @@
 
 #include <cstring>
 
+#include "align_pairs_inputs.h"
 #include "align_schedule.h"
 #include "ort_op.h"
 
 namespace cmow {
 namespace {
 
-enum Input : size_t { kKeys, kValues, kCuSeqlens, kPairs, kWeight, kBias, kInputs };
-constexpr const char* kInputNames[kInputs] = {"keys", "values", "cu_seqlens", "pairs", "weight", "bias"};
-constexpr int64_t kLargestSize = 65536;  // of q, k and h
-
-Tensor read_input(const ort::Api& api, const ort::KernelContext* context, Input index, ort::ElementType type) {
-  const Tensor tensor = cmow::read_input(api, context, index, kInputNames[index]);
-  if (tensor.type != type) wrong_type(tensor, text(type));
-  return tensor;
-}
-
-/// The size of the last dimension of a matrix [rows, size].
-size_t row_size(const Tensor& tensor, const std::string& shape, const char* size) {
-  const std::string range = std::string(size) + " from 1 to " + std::to_string(kLargestSize);
-  if (tensor.shape.size() != 2 || tensor.shape[1] < 1 || tensor.shape[1] > kLargestSize)
-    wrong_shape(tensor, shape + " with " + range);
-  return static_cast<size_t>(tensor.shape[1]);
-}
-
-/// The six inputs, each of the right type.
-struct Inputs {
-  Tensor keys, values, cu_seqlens, pairs, weight, bias;
-
-  Inputs(const ort::Api& api, const ort::KernelContext* context)
-      : keys(read_input(api, context, kKeys, ort::kFloat)), values(read_input(api, context, kValues, ort::kFloat)),
-        cu_seqlens(read_input(api, context, kCuSeqlens, ort::kInt64)), pairs(read_input(api, context, kPairs, ort::kInt64)),
-        weight(read_input(api, context, kWeight, ort::kFloat)), bias(read_input(api, context, kBias, ort::kFloat)) {}
-};
-
 void check_pairs(const Tensor& pairs, int64_t sentences) {
-  if (pairs.shape.size() != 2 || pairs.shape[1] != 2) wrong_shape(pairs, "[Q, 2]");
   const auto* rows = pairs.as<int64_t>();
   for (int64_t i = 0; i < 2 * pairs.shape[0]; ++i)
     if (rows[i] < 0 || rows[i] >= sentences)
@@ -51,15 +23,10 @@ void check_pairs(const Tensor& pairs, int64_t sentences) {
 
 /// Checks all shapes and all numbers that are places, and returns the sizes, not yet padded.
 Comparison check_inputs(const Inputs& in) {
-  const size_t q = row_size(in.keys, "[N, q]", "q"), k = row_size(in.values, "[N, k]", "k"), h = row_size(in.weight, "[4 k, h]", "h");
-  if (in.values.shape[0] != in.keys.shape[0])
-    wrong_shape(in.values, text({in.keys.shape[0], in.values.shape[1]}) + " with a row for each of keys");
-  if (in.weight.shape[0] != static_cast<int64_t>(4 * k))
-    wrong_shape(in.weight, text({static_cast<int64_t>(4 * k), in.weight.shape[1]}) + " with 4 k rows");
-  if (in.bias.shape != std::vector<int64_t>{in.weight.shape[1]}) wrong_shape(in.bias, text({in.weight.shape[1]}));
+  const Comparison comparison = check_shapes(in);
   check_offsets(in.cu_seqlens, in.keys.shape[0], "rows of keys");
   check_pairs(in.pairs, in.cu_seqlens.shape[0] - 1);
-  return {in.weight.as<float>(), in.bias.as<float>(), q, k, h};
+  return comparison;
 }
 
 /// A matrix whose rows, in groups of `group`, are padded with zeros: columns to `width`, groups to `padded_group` rows.
@@ -87,6 +54,7 @@ size_t padded_size(size_t size) { return (size + kAlignLanes - 1) / kAlignLanes 
 struct Session {
   using SessionKernel = AlignKernel;
   static constexpr const char* kName = "AlignPairs";
+  static constexpr const char* kProvider = "CPUExecutionProvider";
   static constexpr size_t kInputs = Input::kInputs;
   static constexpr size_t kFirstOptional = kInputs;
 
@@ -114,6 +82,6 @@ struct Session {
 
 }  // namespace
 
-const ort::CustomOp* new_align_pairs_op(const AlignKernel& kernel) { return new CpuOp<Session>(kernel); }
+const ort::CustomOp* new_align_pairs_op(const AlignKernel& kernel) { return new Op<Session>(kernel); }
 
 }  // namespace cmow

@@ -16,76 +16,12 @@
 
 #include "align_pairs_op.h"
 #include "hybrid_encode.h"
+#include "hybrid_encode_inputs.h"
 #include "ort_op.h"
 #include "schedule.h"
 
 namespace cmow {
 namespace {
-
-enum Input : size_t { kTokenIds, kCuSeqlens, kVectors, kForwardDeltas, kBackwardDeltas, kScales, kInputs };
-constexpr const char* kInputNames[kInputs] = {"token_ids", "cu_seqlens", "vectors", "forward_deltas", "backward_deltas", "scales"};
-
-Tensor read_input(const ort::Api& api, const ort::KernelContext* context, Input index) {
-  return cmow::read_input(api, context, index, kInputNames[index]);
-}
-
-bool has_scales(const ort::Api& api, const ort::KernelContext* context) {
-  size_t count = 0;
-  check(api.KernelContext_GetInputCount(context, &count));
-  if (count <= kScales) return false;
-  const ort::Value* value = nullptr;
-  check(api.KernelContext_GetInput(context, kScales, &value));
-  return value != nullptr;
-}
-
-TableType table_type(const Tensor& tensor) {
-  switch (tensor.type) {
-    case ort::kFloat: return TableType::kFloat32;
-    case ort::kFloat16: return TableType::kFloat16;
-    case ort::kInt8: return TableType::kInt8;
-    default: wrong_type(tensor, "float32, float16 or int8");
-  }
-}
-
-/// The tables and their vocabulary size V.
-struct CheckedTables {
-  Tables tables;
-  int64_t vocabulary;
-};
-
-const float* read_scales(const ort::Api& api, const ort::KernelContext* context, TableType type, int64_t vocabulary) {
-  if (!has_scales(api, context)) {
-    if (type == TableType::kInt8) throw InvalidInput("scales is missing, which int8 tables need");
-    return nullptr;
-  }
-  const Tensor scales = read_input(api, context, kScales);
-  if (type != TableType::kInt8) throw InvalidInput("scales is given, which only int8 tables take: shape " + text(scales.shape));
-  if (scales.type != ort::kFloat) wrong_type(scales, "float32");
-  if (scales.shape != std::vector<int64_t>{vocabulary, 3}) wrong_shape(scales, text({vocabulary, 3}));
-  return scales.as<float>();
-}
-
-CheckedTables read_tables(const ort::Api& api, const ort::KernelContext* context) {
-  const Tensor vectors = read_input(api, context, kVectors);
-  const TableType type = table_type(vectors);
-  if (vectors.shape.size() != 2) wrong_shape(vectors, "[V, e]");
-  const int64_t vocabulary = vectors.shape[0], vector_size = vectors.shape[1];
-  if (vocabulary > INT32_MAX) wrong_shape(vectors, "[V, e] with V <= 2147483647");
-  if (vector_size > INT16_MAX) wrong_shape(vectors, "[V, e] with e <= 32767");
-
-  const Tensor forward = read_input(api, context, kForwardDeltas), backward = read_input(api, context, kBackwardDeltas);
-  for (const Tensor* matrices : {&forward, &backward}) {
-    if (matrices->type != vectors.type) wrong_type(*matrices, text(vectors.type) + " like vectors");
-    const auto& shape = matrices->shape;
-    if (shape.size() != 3 || shape[0] != vocabulary || shape[1] != shape[2])
-      wrong_shape(*matrices, "[" + std::to_string(vocabulary) + ", d, d]");
-    if (shape[1] < 1 || shape[1] > kMaxSide) wrong_shape(*matrices, "[V, d, d] with d from 1 to " + std::to_string(kMaxSide));
-  }
-  if (backward.shape != forward.shape) wrong_shape(backward, text(forward.shape) + " like forward_deltas");
-  const float* scales = read_scales(api, context, type, vocabulary);
-  return {{vectors.data, forward.data, backward.data, scales, type, static_cast<int>(forward.shape[1]),
-           static_cast<int>(vector_size)}, vocabulary};
-}
 
 /// Copies N ids to int32, all of them checked to lie in [0, V).
 template <class Id>
@@ -122,6 +58,7 @@ void run_schedule(const ort::Api& api, const ort::KernelContext* context, Schedu
 struct Session {
   using SessionKernel = Kernel;
   static constexpr const char* kName = "HybridEncode";
+  static constexpr const char* kProvider = "CPUExecutionProvider";
   static constexpr size_t kInputs = Input::kInputs;
   static constexpr size_t kFirstOptional = kScales;
 
@@ -167,7 +104,7 @@ void add_cuda_ops(const ort::Api& api, ort::CustomOpDomain* domain) {
 ort::CustomOpDomain* make_domain(const ort::Api& api, const Kernel& kernel) {
   ort::CustomOpDomain* domain = nullptr;
   check(api.CreateCustomOpDomain("ai.cmow", &domain));
-  check(api.CustomOpDomain_Add(domain, new CpuOp<Session>(kernel)));  // ops and domain live as long as the process
+  check(api.CustomOpDomain_Add(domain, new Op<Session>(kernel)));  // ops and domain live as long as the process
   check(api.CustomOpDomain_Add(domain, new_align_pairs_op(align_kernel_of(kernel))));
   add_cuda_ops(api, domain);
   return domain;

@@ -1,25 +1,10 @@
 // Plain C++: any shape on any machine. With the usual shape (d = 20) the loops have fixed bounds, so that the compiler
 // vectorises them for whatever the target offers (NEON on aarch64).
+#include "half.h"
 #include "steps.h"
 
 namespace cmow {
 namespace {
-
-/// float16 bits to float32, exactly, infinity and NaN included. Masks take the place of branches, so that loops vectorise.
-inline float half_to_float(uint16_t half) {
-  constexpr uint32_t kRebias = (127u - 15u) << 23;
-  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16, magnitude = half & 0x7fffu;
-  const uint32_t is_subnormal = 0u - static_cast<uint32_t>(magnitude < 0x0400u);
-  const uint32_t is_special = 0u - static_cast<uint32_t>(magnitude >= 0x7c00u);
-  const float small = static_cast<float>(static_cast<int32_t>(magnitude)) * 0x1p-24f;
-  uint32_t subnormal;
-  memcpy(&subnormal, &small, sizeof subnormal);
-  const uint32_t normal = (magnitude << 13) + kRebias + (is_special & kRebias);
-  const uint32_t bits = sign | (subnormal & is_subnormal) | (normal & ~is_subnormal);
-  float result;
-  memcpy(&result, &bits, sizeof result);
-  return result;
-}
 
 template <TableType type>
 inline float element(const char* row, int i) {

@@ -50,7 +50,9 @@ struct Api {
   void (*ReleaseStatus)(Status* status);                                                                  // 93
   void* gap_94[5];
   void (*ReleaseTensorTypeAndShapeInfo)(TensorInfo* info);                                                // 99
-  void* gap_100[174];
+  void* gap_100[93];
+  Status* (*KernelContext_GetGPUComputeStream)(const KernelContext* context, void** out);                 // 193
+  void* gap_194[80];
   /// Calls task(data, 0 .. total - 1) on the session's own pool; batches = 0 lets the pool choose.
   Status* (*KernelContext_ParallelFor)(const KernelContext* context, void (*task)(void* data, size_t index),
                                        size_t total, size_t batches, void* data);                         // 274
@@ -59,6 +61,7 @@ static_assert(offsetof(Api, AddCustomOpDomain) == 28 * sizeof(void*));
 static_assert(offsetof(Api, GetTensorTypeAndShape) == 65 * sizeof(void*));
 static_assert(offsetof(Api, KernelContext_GetInput) == 90 * sizeof(void*));
 static_assert(offsetof(Api, ReleaseTensorTypeAndShapeInfo) == 99 * sizeof(void*));
+static_assert(offsetof(Api, KernelContext_GetGPUComputeStream) == 193 * sizeof(void*));
 static_assert(offsetof(Api, KernelContext_ParallelFor) == 274 * sizeof(void*));
 
 /// What ONNX Runtime hands to `RegisterCustomOps` (`OrtApiBase`).

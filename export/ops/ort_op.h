@@ -100,10 +100,14 @@ inline Tensor read_input(const ort::Api& api, const ort::KernelContext* context,
   return tensor;
 }
 
-/// Checks cu_seqlens against the number of tokens, which are rows of `what`.
-inline void check_offsets(const Tensor& cu_seqlens, int64_t tokens, const char* what) {
+inline void check_offset_shape(const Tensor& cu_seqlens) {
   if (cu_seqlens.type != ort::kInt64) wrong_type(cu_seqlens, "int64");
   if (cu_seqlens.shape.size() != 1 || cu_seqlens.shape[0] < 1) wrong_shape(cu_seqlens, "[B + 1]");
+}
+
+/// Checks cu_seqlens against the number of tokens, which are rows of `what`.
+inline void check_offsets(const Tensor& cu_seqlens, int64_t tokens, const char* what) {
+  check_offset_shape(cu_seqlens);
   const auto* offsets = cu_seqlens.as<int64_t>();
   const int64_t sentences = cu_seqlens.shape[0] - 1;
   const auto at = [&](int64_t i) { return "cu_seqlens[" + std::to_string(i) + "]"; };
@@ -132,16 +136,16 @@ inline void run_tasks(const ort::Api& api, const ort::KernelContext* context, si
   else if (tasks > 1) check(api.KernelContext_ParallelFor(context, task, tasks, 0, data));
 }
 
-/// An op on the CPU with one kernel and one output. `Session` is the op's state in one session: it has the kernel's type
-/// `SessionKernel`, the op's name `kName`, the number of inputs `kInputs` and the first optional one `kFirstOptional`, is made of
-/// {api, kernel}, and has compute(context), which checks everything.
+/// An op with one kernel and one output. `Session` is the op's state in one session: it has the kernel's type `SessionKernel`,
+/// the op's name `kName` and execution provider `kProvider`, the number of inputs `kInputs` and the first optional one
+/// `kFirstOptional`, is made of {api, kernel}, and has compute(context), which checks everything.
 template <class Session>
-struct CpuOp : ort::CustomOp {
+struct Op : ort::CustomOp {
   const typename Session::SessionKernel& kernel;
 
-  explicit CpuOp(const typename Session::SessionKernel& chosen) : kernel(chosen) {
+  explicit Op(const typename Session::SessionKernel& chosen) : kernel(chosen) {
     GetName = [](const CustomOp*) { return Session::kName; };
-    GetExecutionProviderType = [](const CustomOp*) { return "CPUExecutionProvider"; };
+    GetExecutionProviderType = [](const CustomOp*) { return Session::kProvider; };
     GetInputType = [](const CustomOp*, size_t) { return ort::kUndefined; };  // any: `compute` checks, and says what is wrong
     GetInputTypeCount = [](const CustomOp*) -> size_t { return Session::kInputs; };
     GetOutputType = [](const CustomOp*, size_t) { return ort::kFloat; };
@@ -156,7 +160,7 @@ struct CpuOp : ort::CustomOp {
     GetStartVersion = [](const CustomOp*) { return 1; };
     GetEndVersion = [](const CustomOp*) { return INT_MAX; };
     CreateKernelV2 = [](const CustomOp* op, const ort::Api* api, const ort::KernelInfo*, void** out) {
-      return guarded(*api, Session::kName, [&] { *out = new Session{*api, static_cast<const CpuOp*>(op)->kernel}; });
+      return guarded(*api, Session::kName, [&] { *out = new Session{*api, static_cast<const Op*>(op)->kernel}; });
     };
     KernelComputeV2 = [](void* session, ort::KernelContext* context) {
       const auto* self = static_cast<const Session*>(session);

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO, Literal, NoReturn
@@ -37,7 +37,7 @@ FIELDS: dict[Task, tuple[str, str]] = {
     "similarity": ("sentence1", "sentence2"),
     "entailment": ("premise", "hypothesis"),
 }
-SETTINGS = ("bundle", "verify_hashes", "threads", "require_fused_op", "max_text_chars")
+SETTINGS = ("bundle", "verify_hashes", "threads", "require_fused_op", "provider", "gpu_min_tokens", "max_text_chars")
 
 DESCRIPTION = """\
 Score a file of sentence pairs in constant memory. Every column is kept; the scores stand behind:
@@ -123,16 +123,21 @@ def score(options: BulkOptions, settings: Settings) -> None:
 
 
 def _scored_by(options: BulkOptions, settings: Settings, bundle: Bundle, reader: Reader) -> Source:
+    running = EngineOptions(
+        threads=settings.threads,
+        require_fused_op=settings.require_fused_op,
+        provider=settings.provider,
+        gpu_min_tokens=settings.gpu_min_tokens,
+    )
     if options.engine == "local":
-        engine = Engine(bundle, EngineOptions(threads=settings.threads, require_fused_op=settings.require_fused_op))
-        return LocalSource(reader, EngineScorer(engine, options.task, options.prefix))
+        return LocalSource(reader, EngineScorer(Engine(bundle, running), options.task, options.prefix))
     from service.bulk.parquet import ParquetReader
     from service.bulk.ray_source import RaySource
     from service.bulk.ray_worker import Work
 
     assert isinstance(reader, ParquetReader)
-    engine_options = EngineOptions(threads=settings.threads or 1, require_fused_op=settings.require_fused_op)
-    work = Work(reader.path.absolute(), reader.options, bundle, engine_options, options.task, options.prefix)
+    one_thread = replace(running, threads=settings.threads or 1)  # a worker is what Ray counts as one processor
+    work = Work(reader.path.absolute(), reader.options, bundle, one_thread, options.task, options.prefix)
     return RaySource(work, reader.rows, options.workers)
 
 

@@ -19,6 +19,8 @@ import httpx
 import pytest
 
 from service import cli, native
+from service.errors import ProviderError
+from service.placement import open_gpu
 from service.settings import Settings
 from tests.tiny_bundle import TinyBundle
 
@@ -200,6 +202,15 @@ class TestNotStarting:
         monkeypatch.setattr(native, "library_path", lambda: None)
         error = self.error(capsys, "--port", "0", "--bundle", str(tiny_bundle.path), "--require-fused-op")
         assert "the fused kernel is required, but no libhybrid_encode.so is installed" in error
+
+    def test_the_required_gpu_is_missing(self, capsys: pytest.CaptureFixture[str], tiny_bundle: TinyBundle) -> None:
+        try:
+            open_gpu(tiny_bundle.load(), 1)
+        except ProviderError:
+            error = self.error(capsys, "--port", "0", "--bundle", str(tiny_bundle.path), "--provider", "cuda")
+            assert "the GPU is required, but" in error
+        else:
+            pytest.skip("there is a GPU")
 
     def test_unknown_flag(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as stopped:

@@ -126,6 +126,7 @@ def test_info(client: TestClient, engine: Engine, settings: Settings) -> None:
     assert info["model"]["similarity_dim"] == 384
     assert info["model"]["sha256"]["model.onnx"] == engine.bundle.manifest.files["model.onnx"].sha256
     assert info["execution_provider"] == "CPUExecutionProvider"
+    assert info["execution_provider_reason"] == engine.placement.reason
     assert info["tokenizer"] == "native"
     assert info["threads"] == 2
     assert info["limits"] == {"max_pairs": MAX_PAIRS, "max_text_chars": MAX_CHARS, "max_body_bytes": MAX_BYTES}

@@ -108,17 +108,20 @@ def test_the_kernel_that_is_named_is_the_one_that_runs(engine: Engine) -> None:
 
 def test_scores_that_are_not_finite_are_an_error(engine: Engine) -> None:
     class NotANumber:
-        def run(self, names: Any, inputs: Any) -> list[Any]:
-            return [np.full(1, np.nan, np.float32) for _ in names]
+        def run(self, output: Any, inputs: Any) -> Any:
+            return np.full(1, np.nan, np.float32)
 
-    session, engine._session = engine._session, NotANumber()
+        def check(self) -> None:
+            """The comparison with a GPU, of which there is none."""
+
+    placement, engine.placement = engine.placement, NotANumber()  # type: ignore[assignment]
     try:
         with pytest.raises(InferenceError, match="expected finite numbers, got nan in similarity"):
             engine.similarity([("a", "b")])
         with pytest.raises(InferenceError):
             engine.check()
     finally:
-        engine._session = session
+        engine.placement = placement
 
 
 def test_the_session_does_not_spin() -> None:

@@ -20,6 +20,7 @@ def test_defaults() -> None:
     assert settings.bundle.name == "bundle"
     assert settings.verify_hashes
     assert not settings.require_fused_op
+    assert settings.provider == "auto"
 
 
 def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +39,8 @@ def test_frozen() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"port": 65_536}, {"port": -1}, {"threads": -1}, {"max_pairs": 0}, {"log_level": "loud"}]
+    "wrong",
+    [{"port": 65_536}, {"port": -1}, {"threads": -1}, {"max_pairs": 0}, {"log_level": "loud"}, {"provider": "gpu"}],
 )
 def test_wrong_values(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

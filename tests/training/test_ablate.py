@@ -18,7 +18,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> AblateConfig:
     folder = tmp_path_factory.mktemp("project")
     data, teacher = write_data(folder / "data"), folder / "teacher"
     write_teacher_cache(teacher)
-    distill(DistillConfig(data, teacher, folder / "distill", epochs=1, batch=16))
+    distill(DistillConfig(data=data, teacher_cache=teacher, out=folder / "distill", epochs=1, batch=16))
     return AblateConfig(data, folder / "distill", teacher, out=folder / "ablations", steps=2)
 
 

@@ -118,7 +118,10 @@ def test_gold_labels_stay_beside_the_judgements(labels: PairLabelsConfig) -> Non
 
 
 def test_a_student_learns_from_the_judgements(labels: PairLabelsConfig, project: Path) -> None:
-    distill(DistillConfig(labels.data, labels.teacher_cache, project / "distill", epochs=1, batch=32))
+    distilling = DistillConfig(
+        data=labels.data, teacher_cache=labels.teacher_cache, out=project / "distill", epochs=1, batch=32
+    )
+    distill(distilling)
     config = FinetuneConfig(
         data=labels.data,
         student=project / "distill",

@@ -1,0 +1,12 @@
+// AlignPairs on a GPU, without ONNX Runtime and without CUDA's headers.
+#pragma once
+
+#include "align_block.h"
+
+namespace cmow {
+
+/// Computes `batch` on `stream`, a cudaStream_t, without waiting for it; see hybrid_encode_cuda.h. A pair that does not fit becomes NaN.
+/// Throws std::runtime_error where the work cannot be given to the device, as with sizes beyond its shared memory.
+void align_on_device(const DevicePairs& batch, void* stream);
+
+}  // namespace cmow
