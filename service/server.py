@@ -46,6 +46,7 @@ def run_server(app: FastAPI, settings: Settings, listener: socket.socket) -> Non
         access_log=False,  # the service has its own
         server_header=False,
         timeout_graceful_shutdown=settings.grace_seconds,
+        timeout_keep_alive=settings.keep_alive_seconds,
     )
     gc.freeze()  # what was made until here stays: the collector need not look at it again and again
     Server(config).run(sockets=[listener])

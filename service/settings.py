@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     grace_seconds: Annotated[
         PositiveInt, Field(description="most seconds for requests that run when the stop signal comes")
     ] = 20
+    # Longer than the idle timeout of common load balancers (60 s), which otherwise meet connections that just closed.
+    keep_alive_seconds: Annotated[PositiveInt, Field(description="seconds that an idle connection stays open")] = 75
     workers: Annotated[PositiveInt, Field(description="processes that serve, each with its own threads")] = 1
     api_keys: Annotated[
         tuple[SecretStr, ...], NoDecode, Listed, Field(description="keys of which each request needs one, with commas")
