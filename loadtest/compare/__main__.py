@@ -62,7 +62,7 @@ class Outcome:
         found: list[Bar] = bars(Results(self.cells, 1), self.footprint)
         return {
             "machine": machine(PACKAGES),
-            "settings": {name: str(value) for name, value in vars(options).items()},
+            "settings": {name: shown(value) for name, value in vars(options).items() if name not in ("json", "html")},
             "distilbert": read_head(options.models),
             "titles": {spec.name: spec.title for spec in CATALOGUE},
             "absent": self.absent,
@@ -72,6 +72,11 @@ class Outcome:
             "footprint": self.footprint,
             "bars": [bar.record() for bar in found],
         }
+
+
+def shown(setting: object) -> str:
+    """``setting`` as a report shows it: of a path only the name, since reports are passed on."""
+    return setting.name if isinstance(setting, Path) else str(setting)
 
 
 def compare(options: argparse.Namespace) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from loadtest.compare.__main__ import shown
 from loadtest.compare.bars import Bar, Results, bars
 from loadtest.compare.catalogue import BEHIND_HTTP, CATALOGUE, INT8, SERVICE, STUDENT
 from loadtest.compare.page import page
@@ -113,3 +115,8 @@ def test_limits_name_what_is_beyond_them() -> None:
     assert len(breaches(5, {"error_ratio": 0.1, "p95_ms": 11, "p99_ms": 20}, limits)) == 2
     assert breaches(5, {"error_ratio": 0, "p95_ms": float("nan"), "p99_ms": 1}, limits)
     assert breaches(0, {"error_ratio": 0, "p95_ms": 0, "p99_ms": 0}, limits) == ["no request was made"]
+
+
+def test_reports_hold_no_path_of_the_machine() -> None:
+    assert shown(Path("/home/me/data")) == "data"
+    assert shown([1, 2]) == "[1, 2]"
