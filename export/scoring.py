@@ -1,20 +1,21 @@
-"""The traced module: the student with compressed tables, scoring both tasks in one graph.
+"""The traced modules: the student with compressed tables and heads, one module for each task.
 
-Letters: B sentences, N packed tokens, E sentences to project, P, Q and R pairs, V vocabulary, d matrix side, e vector
-size.
+Letters: B sentences, N packed tokens, P pairs, V vocabulary, d matrix side, e vector size, D state size, m similarity
+width, k width of what the alignment takes of a token.
 """
 
 from __future__ import annotations
 
 import copy
-from typing import TypeVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from export.int8 import Int8Linear, Standardise, on_standardised
 from export.ops.tables import TABLE_NAMES, as_dtype, quantise
 from service.bundle import TableDtype
-from training.heads import EntailmentHead, ParaphraseHead
+from training.heads import Alignment, EntailmentHead, ParaphraseHead, SimilarityHead
 from training.product import hybrid_encode
 from training.student import Student
 
@@ -54,85 +55,100 @@ def _(
     return vectors.new_empty((cu_seqlens.shape[0] - 1, width), dtype=torch.float32)
 
 
-class Int8Linear(nn.Module):
-    """A linear layer whose weight rests as int8 with one scale an output; the graph expands it once, at load."""
-
-    def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
-        weight, scales = quantise(linear.weight.detach().numpy())
-        self.weight = nn.Buffer(torch.from_numpy(weight).T.contiguous())  # [in, out]
-        self.scales = nn.Buffer(torch.from_numpy(scales))  # [out]
-        self.bias = nn.Buffer(linear.bias.detach())
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """``inputs`` [P, in] times the expanded weight, plus bias: [P, out]."""
-        return inputs @ (self.weight.float() * self.scales) + self.bias
-
-
-class ScoringModel(nn.Module):
-    """One graph for the service: encode every sentence once, then project, compare and classify what is asked for."""
+class TableEncoder(nn.Module):
+    """The encoder with tables of ``dtype``."""
 
     def __init__(self, student: Student, dtype: TableDtype) -> None:
         super().__init__()
-        self.table_dtype = dtype
         values = (table.detach().numpy() for table in student.encoder.tables())
         tables = as_dtype(dict(zip(TABLE_NAMES, values, strict=False)), dtype)
         buffers = {name: nn.Buffer(torch.from_numpy(table)) for name, table in tables.items()}
         self.vectors, self.forward_deltas = buffers["vectors"], buffers["forward_deltas"]
         self.backward_deltas, self.scales = buffers["backward_deltas"], buffers.get("scales")
-        self.similarity_head = student.similarity_head
-        self.alignment = student.alignment
-        self.entailment_head = with_int8_hidden(student.entailment_head)
-        self.paraphrase_head = with_int8_hidden(student.paraphrase_head)
+
+    def forward(self, token_ids: Tensor, cu_seqlens: Tensor) -> Tensor:
+        """States float32 [B, D] of packed sentences."""
+        states: Tensor = hybrid_encode_tables(
+            token_ids, cu_seqlens, self.vectors, self.forward_deltas, self.backward_deltas, self.scales
+        )
+        return states
+
+
+class TokenTable(nn.Module):
+    """What the alignment computes of each token alone: [V, k] in int8 with a scale a row, instead of from its vector.
+
+    The alignment takes nothing else of a token, so that a row of k numbers replaces a row of e and a matrix product.
+    """
+
+    def __init__(self, alignment: Alignment, vectors: Tensor) -> None:
+        super().__init__()
+        with torch.no_grad():  # with the statistics of training, not of this vocabulary
+            rows, scales = quantise(alignment.eval().own(vectors).numpy())
+        self.rows, self.scales = nn.Buffer(torch.from_numpy(rows)), nn.Buffer(torch.from_numpy(scales))
+
+    def forward(self, token_ids: Tensor) -> Tensor:
+        """Rows float32 [N, k] of ``token_ids`` [N]."""
+        return self.rows.index_select(0, token_ids).float() * self.scales.index_select(0, token_ids)[:, None]
+
+
+class SimilarityModel(nn.Module):
+    """Sentences to unit embeddings, and their cosines."""
+
+    def __init__(self, student: Student, dtype: TableDtype) -> None:
+        super().__init__()
+        self.encoder = TableEncoder(student, dtype)
+        self.head = int8_similarity_head(student)
+
+    def forward(self, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Cosines [P] of ``pairs`` [P, 2], rows of the unit embeddings [B, m], which follow, as do states [B, D]."""
+        states = self.encoder(token_ids, cu_seqlens)
+        embeddings = self.head(states)
+        cosines = (pick(embeddings, pairs, 0) * pick(embeddings, pairs, 1)).sum(dim=1)
+        return cosines.clamp(-1, 1), embeddings, states
+
+
+class PairModel(nn.Module):
+    """Pairs of sentences to the logits of one of the heads."""
+
+    def __init__(self, student: Student, dtype: TableDtype, head: EntailmentHead | ParaphraseHead) -> None:
+        super().__init__()
+        self.encoder = TableEncoder(student, dtype)
+        self.head = int8_pair_head(head)
+        self.alignment = alignment = student.alignment
+        self.tokens = None if alignment is None else TokenTable(alignment, student.encoder.vectors)
+
+    def forward(self, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> Tensor:
+        """Logits of ``pairs`` [P, 2], rows of the packed sentences: [P, 3] or [P]."""
+        states = self.encoder(token_ids, cu_seqlens)
+        aligned = None
+        if self.alignment is not None and self.tokens is not None:
+            aligned = self.alignment.align(self.tokens(token_ids), cu_seqlens, pairs)
+        logits: Tensor = self.head(pick(states, pairs, 0), pick(states, pairs, 1), aligned)
+        return logits
+
+
+class EntailmentModel(PairModel):
+    """Pairs of sentences to calibrated probabilities."""
+
+    def __init__(self, student: Student, dtype: TableDtype) -> None:
+        super().__init__(student, dtype, student.entailment_head)
         self.temperature = nn.Buffer(student.entailment_temperature.detach().clone())
+
+    def forward(self, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> Tensor:
+        """Probabilities [P, 3] of ``pairs`` [P, 2], premise first."""
+        return (super().forward(token_ids, cu_seqlens, pairs) / self.temperature).softmax(dim=1)
+
+
+class ParaphraseModel(PairModel):
+    """Pairs of sentences to the probability that both say the same."""
+
+    def __init__(self, student: Student, dtype: TableDtype) -> None:
+        super().__init__(student, dtype, student.paraphrase_head)
         self.shift = nn.Buffer(student.paraphrase_shift.detach().clone())
 
-    def forward(
-        self,
-        token_ids: Tensor,
-        cu_seqlens: Tensor,
-        embed_index: Tensor,
-        similarity_pairs: Tensor,
-        entailment_pairs: Tensor,
-        paraphrase_pairs: Tensor,
-        aligned_ids: Tensor,
-        aligned_cu_seqlens: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Unit embeddings [E, m], cosines [P], probabilities [Q, 3] and [R], and the encoder's states [B, D].
-
-        ``embed_index`` [E] picks sentences to project, ``similarity_pairs`` [P, 2] rows of these projections,
-        ``entailment_pairs`` [Q, 2] (premise first) and ``paraphrase_pairs`` [R, 2] sentences; all int64, any of E, P,
-        Q and R may be 0. ``aligned_ids`` and ``aligned_cu_seqlens`` repeat the sentences where Q or R is not 0; where
-        both are, they may hold B empty sentences, which saves the alignment's share of the work.
-        """
-        encoded = hybrid_encode_tables(
-            token_ids, cu_seqlens, self.vectors, self.forward_deltas, self.backward_deltas, self.scales
-        )  # [B, D]
-        embeddings = self.similarity_head(encoded.index_select(0, embed_index))  # [E, m]
-        similarity = (pick(embeddings, similarity_pairs, 0) * pick(embeddings, similarity_pairs, 1)).sum(dim=1)  # [P]
-        of_entailment, of_paraphrase = self.align(aligned_ids, aligned_cu_seqlens, entailment_pairs, paraphrase_pairs)
-        entailment = self.entailment_head(
-            pick(encoded, entailment_pairs, 0), pick(encoded, entailment_pairs, 1), of_entailment
-        )  # [Q, 3]
-        paraphrase = self.paraphrase_head(
-            pick(encoded, paraphrase_pairs, 0), pick(encoded, paraphrase_pairs, 1), of_paraphrase
-        )  # [R]
-        probabilities = (entailment / self.temperature).softmax(dim=1), (paraphrase + self.shift).sigmoid()
-        return embeddings, similarity.clamp(-1, 1), *probabilities, encoded
-
-    def align(
-        self, token_ids: Tensor, cu_seqlens: Tensor, entailment_pairs: Tensor, paraphrase_pairs: Tensor
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """Alignment features [Q, 2, 2 h] and [R, 2, 2 h] of both kinds of pairs, if the student aligns."""
-        if self.alignment is None:
-            return None, None
-        vectors = self.vectors.index_select(0, token_ids).float()  # [N, e]
-        if self.scales is not None:
-            vectors = vectors * self.scales[:, :1].index_select(0, token_ids)
-        pairs = torch.cat([entailment_pairs, paraphrase_pairs])
-        features = self.alignment(vectors, cu_seqlens, pairs)
-        Q = entailment_pairs.shape[0]  # not len(), which tracing would take as a constant
-        return features[:Q], features[Q:]
+    def forward(self, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> Tensor:
+        """Probabilities [P] of ``pairs`` [P, 2]."""
+        return (super().forward(token_ids, cu_seqlens, pairs) + self.shift).sigmoid()
 
 
 def pick(rows: Tensor, pairs: Tensor, side: int) -> Tensor:
@@ -140,11 +156,22 @@ def pick(rows: Tensor, pairs: Tensor, side: int) -> Tensor:
     return rows.index_select(0, pairs[:, side])
 
 
-Head = TypeVar("Head", EntailmentHead, ParaphraseHead)
+def int8_similarity_head(student: Student) -> SimilarityHead:
+    """The similarity head with its projection in int8, of states standardised as the paraphrase head does it.
+
+    A state's parts differ in scale: without that, the vector would be lost in the rounding of the products.
+    """
+    head = copy.deepcopy(student.similarity_head)
+    standardise = Standardise(cast(nn.BatchNorm1d, student.paraphrase_head.standardise))
+    linear = on_standardised(cast(nn.Linear, head.projection), standardise)
+    head.projection = nn.Sequential(standardise, Int8Linear(linear))
+    return head
 
 
-def with_int8_hidden(head: Head) -> Head:
+def int8_pair_head(head: EntailmentHead | ParaphraseHead) -> EntailmentHead | ParaphraseHead:
     """A copy of ``head`` with its hidden layer in int8."""
     compressed = copy.deepcopy(head)
     compressed.hidden = Int8Linear(cast(nn.Linear, head.hidden))
+    if isinstance(head.standardise, nn.BatchNorm1d):
+        compressed.standardise = Standardise(head.standardise)
     return compressed

@@ -2,9 +2,9 @@
 
     python -m export.to_onnx [--student runs/student] [--out service/bundle] [--data DIR]
 
-The student is traced by ``torch.onnx.export``; the encoder stays one ``ai.cmow::HybridEncode`` node, with its portable
-body as a model-local function beside it. With ``--data`` the exported bundle is scored on the dev splits and the scores
-go into its manifest.
+The student is traced by ``torch.onnx.export``, one graph a task over the same weights; the encoder stays one
+``ai.cmow::HybridEncode`` node, with its portable body as a model-local function beside it. With ``--data`` the exported
+bundle is scored on the dev splits and the scores go into its manifest.
 """
 
 from __future__ import annotations
@@ -24,16 +24,19 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from export.int8 import translate_expand_columns, translate_round_to_int8
 from export.ops.align_body import align_pairs_function
 from export.ops.function_body import DOMAIN, hybrid_encode_function
 from export.ops.signatures import ALIGN_PAIRS, HYBRID_ENCODE, VERSION, Signature
-from export.scoring import ScoringModel
+from export.scoring import EntailmentModel, ParaphraseModel, SimilarityModel, int8_similarity_head
+from export.weights import save_graphs
 from service.bundle import (
+    ENTAILMENT,
     FILES,
-    MODEL,
+    PARAPHRASE,
     PROJECTION,
+    SIMILARITY,
     TOKENIZER,
-    WEIGHTS,
     Dims,
     Manifest,
     TableDtype,
@@ -43,25 +46,21 @@ from service.bundle import (
     write_manifest,
 )
 from service.engine import Engine
+from service.session import INPUTS
 from training.data import NLI_LABELS, read_pairs, split_files
 from training.evaluate import score_pairs
-from training.heads import SimilarityHead
 from training.options import parse_options
 from training.recipe import Recipe, command_line
 from training.student import Student, StudentConfig, load_student
 
 OPSET = 18
-INPUTS = (
-    "token_ids",
-    "cu_seqlens",
-    "embed_index",
-    "similarity_pairs",
-    "entailment_pairs",
-    "paraphrase_pairs",
-    "aligned_ids",
-    "aligned_cu_seqlens",
-)
-OUTPUTS = ("embeddings", "similarity", "entailment", "paraphrase", "states")
+
+Names = tuple[str, ...]
+TASKS: dict[str, tuple[Callable[[Student, TableDtype], nn.Module], Names]] = {
+    SIMILARITY: (SimilarityModel, ("similarity", "embeddings", "states")),
+    ENTAILMENT: (EntailmentModel, ("entailment",)),
+    PARAPHRASE: (ParaphraseModel, ("paraphrase",)),
+}
 
 
 @dataclass(frozen=True)
@@ -100,6 +99,8 @@ def translate_align_pairs(keys: Any, values: Any, cu_seqlens: Any, pairs: Any, w
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.ops.cmow.hybrid_encode_tables.default: translate_hybrid_encode,
     torch.ops.cmow.align_pairs.default: translate_align_pairs,
+    torch.ops.cmow.round_to_int8.default: translate_round_to_int8,
+    torch.ops.cmow.expand_columns.default: translate_expand_columns,
 }
 
 
@@ -113,45 +114,33 @@ def portable_bodies(model: onnx.ModelProto, dtype: TableDtype) -> list[onnx.Func
     return [make() for op_type, make in makers.items() if op_type in used]
 
 
-def sample_inputs() -> tuple[torch.Tensor, ...]:
-    """Inputs to trace with; no size is 0 or 1, which tracing would take as constants, and no two sizes are linked."""
-    token_ids, cu_seqlens = torch.arange(7), torch.tensor([0, 2, 4, 7])
-    aligned_ids, aligned_cu_seqlens = torch.arange(11), torch.tensor([0, 3, 5, 11])
-    embed_index = torch.tensor([0, 1, 2, 0, 1])
-    pairs = (torch.arange(2 * rows).view(rows, 2) % 3 for rows in (3, 6, 9))
-    return token_ids, cu_seqlens, embed_index, *pairs, aligned_ids, aligned_cu_seqlens
-
-
-def dynamic_shapes() -> tuple[dict[int, Any], ...]:
-    """Which dimensions of each input are free, and their names in the model."""
-    names = ("N", "boundaries", "E", "P", "Q", "R", "aligned_N", "boundaries")
-    free = {name: torch.export.Dim(name) for name in names}
-    return tuple({0: free[name]} for name in names)
-
-
-def trace(model: ScoringModel) -> onnx.ModelProto:
-    """The ONNX model of ``model``, the portable bodies of its ops included."""
-    traced = export_module(model, sample_inputs(), (INPUTS, OUTPUTS), dynamic_shapes())
-    traced.functions.extend(portable_bodies(traced, model.table_dtype))
+def trace_task(student: Student, graph: str, dtype: TableDtype) -> onnx.ModelProto:
+    """One of the graphs of ``TASKS``, the portable bodies of its ops included."""
+    make, outputs = TASKS[graph]
+    # No size is 0 or 1, which tracing would take as constants, and no two sizes are linked.
+    sample = torch.arange(7), torch.tensor([0, 2, 4, 7]), torch.arange(10).view(5, 2) % 3
+    free = tuple({0: torch.export.Dim(name)} for name in ("N", "boundaries", "P"))
+    traced = export_module(make(student, dtype), sample, (tuple(INPUTS), outputs), free)
+    traced.functions.extend(portable_bodies(traced, dtype))
     return traced
 
 
-def trace_projection(head: SimilarityHead, width: int) -> onnx.ModelProto:
-    """The ONNX model of ``head`` alone, from states [B, width]: for states that the service has composed."""
-    return export_module(head, (torch.ones(2, width),), (("states",), ("embeddings",)), ({0: torch.export.Dim("B")},))
+def trace_projection(student: Student) -> onnx.ModelProto:
+    """The similarity head alone, from states [B, D]: for states that the service has composed."""
+    sample = (torch.ones(2, student.config.embedding_dim),)
+    names = (("states",), ("embeddings",))
+    return export_module(int8_similarity_head(student), sample, names, ({0: torch.export.Dim("B")},))
 
 
 def export_module(
     module: nn.Module,
     sample: tuple[torch.Tensor, ...],
-    names: tuple[tuple[str, ...], tuple[str, ...]],
+    names: tuple[Names, Names],
     shapes: tuple[dict[int, Any], ...],
 ) -> onnx.ModelProto:
     """``module`` traced on ``sample``; ``names`` of inputs and outputs, ``shapes`` with the free dimensions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch.export's own use of its own deprecated names
-        # One name for the number of boundaries of both packings, which are of the same sentences.
-        warnings.filterwarnings("ignore", "# The axis name: boundaries will not be used")
         program = torch.onnx.export(
             module.eval(),
             sample,
@@ -175,36 +164,6 @@ def strip_metadata(model: onnx.ModelProto) -> None:
         part.ClearField("metadata_props")
 
 
-def save_model(model: onnx.ModelProto, folder: Path) -> None:
-    """Write ``model.onnx`` and, beside it, its weights, which ONNX Runtime maps into memory."""
-    (folder / WEIGHTS).unlink(missing_ok=True)  # onnx would append to it
-    onnx.save_model(
-        model,
-        folder / MODEL,
-        save_as_external_data=True,
-        location=WEIGHTS,
-        all_tensors_to_one_file=True,
-        size_threshold=1024,
-    )
-    (folder / WEIGHTS).chmod((folder / MODEL).stat().st_mode)  # onnx writes it for its owner alone
-
-
-def save_projection(head: SimilarityHead, width: int, path: Path) -> None:
-    """Write ``head`` alone, from states [B, width] to embeddings: for states that the service has composed."""
-    torch.onnx.export(
-        head.eval(),
-        (torch.ones(2, width),),
-        path,
-        dynamo=True,
-        external_data=False,
-        opset_version=OPSET,
-        input_names=["states"],
-        output_names=["embeddings"],
-        dynamic_shapes=({0: torch.export.Dim("B")},),
-        verbose=False,
-    )
-
-
 def dims_of(config: StudentConfig) -> Dims:
     """The sizes that the manifest states."""
     sizes = {name: size for name, size in asdict(config).items() if name in Dims.model_fields}
@@ -215,8 +174,8 @@ def export_bundle(student: Student, tokenizer: Path, config: ExportConfig, recip
     """Write the bundle of ``student`` to ``config.out``, its metrics still empty."""
     config.out.mkdir(parents=True, exist_ok=True)
     threshold = float(student.paraphrase_threshold)
-    save_model(trace(ScoringModel(student, config.table_dtype)), config.out)
-    onnx.save_model(trace_projection(student.similarity_head, student.config.embedding_dim), config.out / PROJECTION)
+    graphs = {graph: trace_task(student, graph, config.table_dtype) for graph in TASKS}
+    save_graphs({**graphs, PROJECTION: trace_projection(student)}, config.out)
     shutil.copy(tokenizer, config.out / TOKENIZER)
     manifest = Manifest(
         name=config.name,
@@ -226,7 +185,7 @@ def export_bundle(student: Student, tokenizer: Path, config: ExportConfig, recip
         labels=list(NLI_LABELS),
         max_tokens=config.max_tokens,
         paraphrase_threshold=threshold,
-        files={name: file_entry(config.out / name) for name in FILES | {PROJECTION}},
+        files={name: file_entry(config.out / name) for name in FILES},
         training=Training(recipe=recipe.commands, config=asdict(student.config), metrics={}, sources=recipe.sources),
     )
     write_manifest(config.out, manifest)

@@ -31,12 +31,12 @@ import torch
 from export.distilbert import INPUTS, FirstTokenState, save_model
 from export.ops.tables import bundle_tables
 from loadtest.gpu_kernel import Kernels, Tensors, check, kernel_seconds, limits, on_device, seconds, shares
-from service.bundle import Bundle, load_bundle
-from service.engine import NO_PAIRS, NO_ROWS
+from service.bundle import SIMILARITY, Bundle, load_bundle
+from service.engine import NO_PAIRS
 from service.errors import ProviderError
 from service.native import cuda_library_path
 from service.placement import Gpu, open_gpu
-from service.session import CUDA, PROVIDER_OPTIONS, open_session, session_options
+from service.session import CUDA, PROVIDER_OPTIONS, open_bundle, session_options
 from service.tokenizer import Tokenizer
 
 BATCHES, TOKENS = (256, 32, 1), 64
@@ -144,11 +144,8 @@ def wall_seconds(call: Callable[[], object], repeats: int = 50) -> float:
 
 
 def model_inputs(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Inputs of the student's model that ask for the embedding of every sentence."""
-    sentences = len(batch["cu_seqlens"]) - 1
-    pairs = dict.fromkeys(("similarity_pairs", "entailment_pairs", "paraphrase_pairs"), NO_PAIRS)
-    unaligned = {"aligned_ids": NO_ROWS, "aligned_cu_seqlens": np.zeros_like(batch["cu_seqlens"])}
-    return {**batch, **pairs, **unaligned, "embed_index": np.arange(sentences)}
+    """Inputs of the similarity's graph that ask for the embedding of every sentence alone."""
+    return {**batch, "pairs": NO_PAIRS}
 
 
 def time_student(gpu: Gpu, ids: np.ndarray) -> Report:
@@ -157,8 +154,8 @@ def time_student(gpu: Gpu, ids: np.ndarray) -> Report:
     for sentences in BATCHES:
         inputs = model_inputs(batch_of(ids, sentences))
         ways: dict[str, Callable[[], object]] = {
-            "as served": partial(gpu.run, "embeddings", inputs),
-            "on the device": bound(gpu.session.run, inputs, "embeddings"),
+            "as served": partial(gpu.run, SIMILARITY, "embeddings", inputs),
+            "on the device": bound(gpu.model.sessions[SIMILARITY], inputs, "embeddings"),
         }
         for name, call in ways.items():
             results[f"student {name}, {sentences} x {TOKENS}"] = rate(sentences, wall_seconds(call))
@@ -167,13 +164,18 @@ def time_student(gpu: Gpu, ids: np.ndarray) -> Report:
 
 def find_threshold(gpu: Gpu, bundle: Bundle, ids: np.ndarray, threads: int) -> Report:
     """Microseconds of runs on the CPU and on the GPU, and the least tokens from which on the GPU is always faster."""
-    cpu = open_session(bundle, threads, require_fused_op=True).run
+    cpu = open_bundle(bundle, threads, require_fused_op=True)
     rows, least = [], RUN_TOKENS[-1] * 2
     for tokens in RUN_TOKENS:
-        inputs = model_inputs({"token_ids": ids[:tokens], "cu_seqlens": np.arange(0, tokens + 1, 16)})
-        inputs["similarity_pairs"] = np.stack([inputs["embed_index"], inputs["embed_index"][::-1]], axis=1)
-        on_cpu = wall_seconds(partial(cpu.run, ["similarity"], inputs))
-        on_gpu = wall_seconds(partial(gpu.run, "similarity", inputs))
+        cu_seqlens = np.arange(0, tokens + 1, 16)
+        sentences = np.arange(len(cu_seqlens) - 1)
+        inputs = {
+            "token_ids": ids[:tokens],
+            "cu_seqlens": cu_seqlens,
+            "pairs": np.stack([sentences, sentences[::-1]], axis=1),
+        }
+        on_cpu = wall_seconds(partial(cpu.run, SIMILARITY, "similarity", inputs))
+        on_gpu = wall_seconds(partial(gpu.run, SIMILARITY, "similarity", inputs))
         rows.append({"tokens": tokens, "cpu us": 1e6 * on_cpu, "gpu us": 1e6 * on_gpu})
     for row in reversed(rows):
         if row["gpu us"] > row["cpu us"]:
@@ -185,8 +187,8 @@ def find_threshold(gpu: Gpu, bundle: Bundle, ids: np.ndarray, threads: int) -> R
 def check_model(gpu: Gpu, bundle: Bundle, ids: np.ndarray) -> float:
     """Largest difference of an embedding between the CPU and the GPU."""
     inputs = model_inputs(batch_of(ids, BATCHES[0]))
-    (expected,) = open_session(bundle, 1, require_fused_op=True).run.run(["embeddings"], inputs)
-    return float(np.abs(gpu.run("embeddings", inputs) - expected).max())
+    expected = open_bundle(bundle, 1, require_fused_op=True).run(SIMILARITY, "embeddings", inputs)
+    return float(np.abs(gpu.run(SIMILARITY, "embeddings", inputs) - expected).max())
 
 
 def measure_sessions(bundle: Bundle, ids: np.ndarray, threads: int) -> Report:

@@ -1,9 +1,10 @@
 """The bundle: the folder that export writes and the service runs.
 
-model.onnx  model.onnx.data  tokenizer.json  manifest.json  and, optionally, projection.onnx
+manifest.json  tokenizer.json  similarity.onnx  entailment.onnx  paraphrase.onnx  projection.onnx  weights.bin
 
-The projection is the similarity head on its own, from states float32 [B, D] to unit embeddings [B, m]: with it, and
-with the output ``states`` of the model, texts can be composed from the states of their parts.
+One graph a task, so that a request runs nothing of the others'; all read ``weights.bin``. The projection is the
+similarity head on its own, from states float32 [B, D] to unit embeddings [B, m]: with it, and with the output
+``states`` of the similarity's graph, texts can be composed from the states of their parts.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from pydantic import (
 
 from service.errors import BundleError
 
-MODEL, WEIGHTS, TOKENIZER, MANIFEST = "model.onnx", "model.onnx.data", "tokenizer.json", "manifest.json"
-PROJECTION = "projection.onnx"
-FILES = frozenset({MODEL, WEIGHTS, TOKENIZER})
+SIMILARITY, ENTAILMENT, PARAPHRASE = "similarity.onnx", "entailment.onnx", "paraphrase.onnx"
+PROJECTION, WEIGHTS, TOKENIZER, MANIFEST = "projection.onnx", "weights.bin", "tokenizer.json", "manifest.json"
+FILES = frozenset({SIMILARITY, ENTAILMENT, PARAPHRASE, PROJECTION, WEIGHTS, TOKENIZER})
 LABELS = frozenset({"entailment", "neutral", "contradiction"})
 
 TableDtype = Literal["float32", "float16", "int8"]
@@ -87,7 +88,7 @@ class Training(Record):
 class Manifest(Record):
     """Content of ``manifest.json``; ``labels`` are the entailment columns in order, the threshold is a cosine."""
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     name: Annotated[str, Field(min_length=1)]
     created: AwareDatetime
     dims: Dims
@@ -109,7 +110,7 @@ class Manifest(Record):
     @classmethod
     def _exact_files(cls, files: dict[str, FileEntry]) -> dict[str, FileEntry]:
         # Exactly these names, so that no entry can point out of the folder.
-        if files.keys() - {PROJECTION} != FILES:
+        if files.keys() != FILES:
             raise ValueError(f"expected exactly {sorted(FILES)}, found {sorted(files)}")
         return files
 
@@ -120,11 +121,6 @@ class Bundle:
 
     path: Path
     manifest: Manifest
-
-    @property
-    def model_path(self) -> Path:
-        """The ONNX model; its weights lie beside it."""
-        return self.path / MODEL
 
     @property
     def tokenizer_path(self) -> Path:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from service.bundle import PROJECTION, Bundle, Dims
 from service.engine import Engine, Floats
-from service.errors import BundleError, InvalidStateError, NotSupportedError
-from service.session import ORT_ERRORS, STATES, session_options
+from service.errors import BundleError, InvalidStateError
+from service.session import CPU, ORT_ERRORS, session_options
 from service.tokenizer import PackedTokens
 
 Doubles = NDArray[np.float64]
@@ -60,13 +60,7 @@ class Composer:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._projection = _open_projection(engine.bundle) if engine.gives_states else None
-
-    def require(self) -> None:
-        """Raise ``NotSupportedError`` where the bundle has not what composing needs."""
-        if self._projection is None:
-            name = self._engine.bundle.manifest.name
-            raise NotSupportedError(f"expected a model with the output {STATES!r} and {PROJECTION}, got {name} without")
+        self._projection = _open_projection(engine.bundle)
 
     def states(self, texts: list[str], check: Callable[[PackedTokens], None]) -> list[State]:
         """The states of ``texts``, whose tokens must pass ``check``."""
@@ -79,7 +73,6 @@ class Composer:
 
     def embed(self, state: State) -> Floats:
         """Unit embedding [m] of ``state``."""
-        assert self._projection is not None, "call require() first"
         embedding: Floats = self._projection.run(["embeddings"], {"states": state.values[None]})[0][0]
         return embedding
 
@@ -106,11 +99,9 @@ def _unit(product: Doubles) -> Doubles:
     return scaled
 
 
-def _open_projection(bundle: Bundle) -> ort.InferenceSession | None:
-    if PROJECTION not in bundle.manifest.files:
-        return None
+def _open_projection(bundle: Bundle) -> ort.InferenceSession:
     path = bundle.path / PROJECTION
     try:
-        return ort.InferenceSession(str(path), session_options(1), providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(str(path), session_options(1), providers=[CPU])
     except ORT_ERRORS as error:
         raise BundleError(f"{path}: ONNX Runtime cannot load it: {error}") from error

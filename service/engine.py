@@ -11,18 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.bundle import Bundle
+from service.bundle import ENTAILMENT, PARAPHRASE, SIMILARITY, Bundle
 from service.cpu import usable_cpus
 from service.errors import BundleError, InferenceError
 from service.pairs import SentencePairs
 from service.placement import Provider, place
-from service.session import ORT_ERRORS, STATES
+from service.session import ORT_ERRORS
 from service.tokenizer import PackedTokens, Tokenizer
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-NO_ROWS: Ints = np.empty(0, np.int64)
 NO_PAIRS: Ints = np.empty((0, 2), np.int64)
 PROBE = [("A man is playing a guitar.", "Somebody makes music.")]
 
@@ -54,11 +53,10 @@ class Engine:
         self.placement = place(bundle, self.threads, options.require_fused_op, options.provider, options.gpu_min_tokens)
         self.kernel = self.placement.cpu.kernel
         self.provider = self.placement.provider
-        self.gives_states = STATES in [output.name for output in self.placement.cpu.run.get_outputs()]
         try:
             self.check()
         except InferenceError as error:
-            raise BundleError(f"{bundle.model_path}: the model does not work: {error}") from error
+            raise BundleError(f"{bundle.path}: the model does not work: {error}") from error
 
     @property
     def degraded(self) -> list[str]:
@@ -104,7 +102,7 @@ class Engine:
         return self._in_runs(packed, pairs, np.empty(0, np.float32), self._paraphrase_run)
 
     def states(self, packed: PackedTokens) -> Floats:
-        """States [B, D] of the encoder, before any head, of a model that ``gives_states``."""
+        """States [B, D] of the encoder, before any head."""
         rows = np.arange(len(packed)).repeat(2).reshape(-1, 2)
         width = self.bundle.manifest.dims.embedding_dim
         return self._in_runs(packed, rows, np.empty((0, width), np.float32), self._states_run)
@@ -134,48 +132,25 @@ class Engine:
         return np.concatenate(results)
 
     def _similarity_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._run("similarity", packed, embed_index=np.arange(len(packed)), similarity_pairs=pairs)
+        return self._run(SIMILARITY, "similarity", packed, pairs)
 
     def _entailment_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._run("entailment", packed, entailment_pairs=pairs, aligned=packed)
+        return self._run(ENTAILMENT, "entailment", packed, pairs)
 
     def _paraphrase_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._run("paraphrase", packed, paraphrase_pairs=pairs, aligned=packed)
+        return self._run(PARAPHRASE, "paraphrase", packed, pairs)
 
     def _embed_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._run("embeddings", packed, embed_index=pairs[:, 0])
+        return self._run(SIMILARITY, "embeddings", packed, NO_PAIRS)[pairs[:, 0]]
 
     def _states_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._run(STATES, packed)[pairs[:, 0]]
+        return self._run(SIMILARITY, "states", packed, NO_PAIRS)[pairs[:, 0]]
 
-    def _run(
-        self,
-        output: str,
-        packed: PackedTokens,
-        embed_index: Ints = NO_ROWS,
-        similarity_pairs: Ints = NO_PAIRS,
-        entailment_pairs: Ints = NO_PAIRS,
-        paraphrase_pairs: Ints = NO_PAIRS,
-        aligned: PackedTokens | None = None,
-    ) -> Floats:
-        """One output: embeddings [E, m], cosines [P], probabilities [Q, 3] or [R], or states [B, D].
-
-        ``aligned`` are the sentences once more where entailment or paraphrase is asked for.
-
-        Raises ``InferenceError`` unless all its numbers are finite.
-        """
-        inputs = {
-            "token_ids": packed.token_ids,
-            "cu_seqlens": packed.cu_seqlens,
-            "embed_index": embed_index,
-            "similarity_pairs": similarity_pairs,
-            "entailment_pairs": entailment_pairs,
-            "paraphrase_pairs": paraphrase_pairs,
-            "aligned_ids": NO_ROWS if aligned is None else aligned.token_ids,
-            "aligned_cu_seqlens": np.zeros_like(packed.cu_seqlens) if aligned is None else aligned.cu_seqlens,
-        }
+    def _run(self, graph: str, output: str, packed: PackedTokens, pairs: Ints) -> Floats:
+        """``output`` of ``graph``; raises ``InferenceError`` unless all its numbers are finite."""
+        inputs = {"token_ids": packed.token_ids, "cu_seqlens": packed.cu_seqlens, "pairs": pairs}
         try:
-            values = self.placement.run(output, inputs)
+            values = self.placement.run(graph, output, inputs)
         except ORT_ERRORS as error:
             raise InferenceError(f"ONNX Runtime: {error}") from error
         if values.size and not np.isfinite(values).all():

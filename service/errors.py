@@ -12,7 +12,6 @@ ServiceError
 │   └── BadRowError             a row of its input cannot be scored; exits with 3
 ├── InferenceError              the model gave what it never should
 ├── NotReadyError               the readiness check failed
-├── NotSupportedError           the bundle lacks what the endpoint needs
 ├── DeadlineError               the answer did not come in time
 ├── ClientGoneError             the client closed the connection; nobody gets this
 └── RequestError                the client's mistake, or more than the service takes
@@ -110,12 +109,6 @@ class ClientGoneError(ServiceError):
     """The client closed the connection before its answer."""
 
     type = "client_gone"
-
-
-class NotSupportedError(ServiceError):
-    """The bundle lacks what the endpoint needs."""
-
-    type = "not_supported_by_model"
 
 
 class RequestError(ServiceError):
@@ -246,7 +239,6 @@ HTTP_STATUS: dict[type[ServiceError], int] = {
     OverloadedError: 429,
     ClientGoneError: 499,  # as nginx logs it; no client ever sees it
     ServiceError: 500,
-    NotSupportedError: 501,
     NotReadyError: 503,
     DeadlineError: 504,
 }
@@ -263,13 +255,7 @@ def status_of(kind: type[ServiceError]) -> int:
 def error_types() -> dict[int, list[str]]:
     """Every ``type`` that a reply can have, by status, for the documentation."""
     types: dict[int, set[str]] = {}
-    kinds: list[type[ServiceError]] = [
-        ServiceError,
-        NotReadyError,
-        NotSupportedError,
-        DeadlineError,
-        *_below(RequestError),
-    ]
+    kinds: list[type[ServiceError]] = [ServiceError, NotReadyError, DeadlineError, *_below(RequestError)]
     for kind in kinds:
         if "type" in vars(kind):
             types.setdefault(status_of(kind), set()).add(kind.type)

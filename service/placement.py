@@ -1,7 +1,7 @@
-"""Which processor runs the model: a session on the CPU, and one on a GPU for the runs that are large enough to pay.
+"""Which processor runs the model: sessions on the CPU, and on a GPU for the runs that are large enough to pay.
 
 A GPU is the faster one from ``gpu_min_tokens`` tokens in a run on: below, what a run costs whatever its size (copies,
-and the launch of each node) outweighs it. Both sessions hold the same model; their scores agree within ``AGREEMENT``,
+and the launch of each node) outweighs it. Both hold the same model; their scores agree within ``AGREEMENT``,
 not to the bit.
 """
 
@@ -9,56 +9,59 @@ from __future__ import annotations
 
 import ctypes
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
 from service import native
-from service.bundle import Bundle
+from service.bundle import ENTAILMENT, PARAPHRASE, SIMILARITY, Bundle
 from service.errors import InferenceError, ProviderError
-from service.session import CUDA, INPUTS, ORT_ERRORS, OpenSession, open_session
+from service.session import CUDA, ORT_ERRORS, Arrays, OpenBundle, open_bundle
 
 logger = logging.getLogger(__name__)
 
 Provider = Literal["auto", "cpu", "cuda"]
-Arrays = Mapping[str, NDArray[Any]]
 
 AGREEMENT = 1e-3  # largest difference of a score between CPU and GPU
 PROBE_TOKENS = 64
-SCORES = ("embeddings", "similarity", "entailment", "paraphrase")
+SCORES = (
+    (SIMILARITY, "embeddings"),
+    (SIMILARITY, "similarity"),
+    (ENTAILMENT, "entailment"),
+    (PARAPHRASE, "paraphrase"),
+)
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """A session on a GPU. One run at a time, so that a fault belongs to the run that ends."""
+    """Sessions on a GPU. One run at a time, so that a fault belongs to the run that ends."""
 
-    session: OpenSession
+    model: OpenBundle
     faults: native.Faults
     lock: Lock = field(default_factory=Lock)
 
-    def run(self, output: str, inputs: Arrays) -> NDArray[np.float32]:
-        """``output`` of the model.
+    def run(self, graph: str, output: str, inputs: Arrays) -> NDArray[np.float32]:
+        """``output`` of ``graph``.
 
         Raises ``InferenceError`` where the kernels found a wrong input, one of ``ORT_ERRORS`` where the runtime failed.
         """
         with self.lock:
-            (values,) = self.session.run.run([output], dict(inputs))
+            values = self.model.run(graph, output, inputs)
             fault = self.faults.take()
         if fault:
             raise InferenceError(f"on the GPU: {fault}")
-        return np.asarray(values)
+        return values
 
 
 @dataclass(frozen=True)
 class Placement:
     """The sessions, and why it is these."""
 
-    cpu: OpenSession
+    cpu: OpenBundle
     gpu: Gpu | None
     reason: str
     gpu_min_tokens: int
@@ -66,24 +69,23 @@ class Placement:
     @property
     def provider(self) -> str:
         """The execution provider of large runs."""
-        return self.cpu.provider if self.gpu is None else self.gpu.session.provider
+        return self.cpu.provider if self.gpu is None else self.gpu.model.provider
 
-    def run(self, output: str, inputs: Arrays) -> NDArray[np.float32]:
-        """``output`` of the model for one run's ``inputs``, on the processor that its number of tokens asks for."""
+    def run(self, graph: str, output: str, inputs: Arrays) -> NDArray[np.float32]:
+        """``output`` of ``graph`` for one run's ``inputs``, on the processor that its number of tokens asks for."""
         if self.gpu is not None and len(inputs["token_ids"]) >= self.gpu_min_tokens:
-            return self.gpu.run(output, inputs)
-        (values,) = self.cpu.run.run([output], dict(inputs))
-        return np.asarray(values)
+            return self.gpu.run(graph, output, inputs)
+        return self.cpu.run(graph, output, inputs)
 
     def check(self) -> None:
         """Raise ``InferenceError`` where there is a GPU and its scores are not those of the CPU."""
         if self.gpu is None:
             return
         inputs = probe()
-        for output in SCORES:
-            (expected,) = self.cpu.run.run([output], inputs)
+        for graph, output in SCORES:
+            expected = self.cpu.run(graph, output, inputs)
             try:
-                error = float(np.abs(self.gpu.run(output, inputs) - expected).max())
+                error = float(np.abs(self.gpu.run(graph, output, inputs) - expected).max())
             except ORT_ERRORS as failure:
                 raise InferenceError(f"{output} on the GPU: {failure}") from failure
             if not error <= AGREEMENT:
@@ -95,9 +97,9 @@ def place(
 ) -> Placement:
     """Sessions on ``bundle`` as ``provider`` asks for; ``auto`` takes a GPU where one works.
 
-    Raises ``ProviderError`` where ``cuda`` is asked for and cannot be had, and what `open_session` raises.
+    Raises ``ProviderError`` where ``cuda`` is asked for and cannot be had, and what `open_bundle` raises.
     """
-    cpu = open_session(bundle, threads, require_fused_op)
+    cpu = open_bundle(bundle, threads, require_fused_op)
     if provider == "cpu":
         return Placement(cpu, None, "the CPU is asked for", gpu_min_tokens)
     reason = f"runs of {gpu_min_tokens} tokens and more go to the GPU, smaller ones to the CPU"
@@ -124,16 +126,16 @@ def open_gpu(bundle: Bundle, threads: int) -> Gpu:
     except OSError as error:
         raise ProviderError(f"no NVIDIA driver: {error}") from error
     ort.preload_dlls()  # CUDA and cuDNN of the extra, which the loader does not find in site-packages on its own
-    session = open_session(bundle, threads, require_fused_op=True, provider=CUDA)
-    if session.provider != CUDA:
-        raise ProviderError(f"expected ONNX Runtime to take {CUDA}, it took {session.provider}: its log says why")
-    return Gpu(session, native.Faults(library))
+    model = open_bundle(bundle, threads, require_fused_op=True, provider=CUDA)
+    if model.provider != CUDA:
+        raise ProviderError(f"expected ONNX Runtime to take {CUDA}, it took {model.provider}: its log says why")
+    return Gpu(model, native.Faults(library))
 
 
-def probe() -> dict[str, NDArray[np.int64]]:
-    """Inputs of two sentences and one pair for every head, of the first tokens of any vocabulary."""
-    ids = np.arange(PROBE_TOKENS, dtype=np.int64) % 32
-    cu_seqlens = np.array([0, PROBE_TOKENS // 4, PROBE_TOKENS])
-    pairs = {name: np.array([[0, 1]]) for name in INPUTS if name.endswith("_pairs")}
-    given = {"token_ids": ids, "aligned_ids": ids, "cu_seqlens": cu_seqlens, "aligned_cu_seqlens": cu_seqlens}
-    return {**pairs, **given, "embed_index": np.array([0, 1])}
+def probe() -> Arrays:
+    """Inputs of two sentences and one pair, of the first tokens of any vocabulary."""
+    return {
+        "token_ids": np.arange(PROBE_TOKENS, dtype=np.int64) % 32,
+        "cu_seqlens": np.array([0, PROBE_TOKENS // 4, PROBE_TOKENS]),
+        "pairs": np.array([[0, 1]]),
+    }

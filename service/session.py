@@ -1,20 +1,25 @@
-"""An ONNX Runtime session on a bundle's model, with the fused kernel where the install has it."""
+"""ONNX Runtime sessions on a bundle's graphs, with the fused kernels where the install has them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from service import native
-from service.bundle import Bundle, Manifest
+from service.bundle import ENTAILMENT, PARAPHRASE, SIMILARITY, Bundle, Manifest
 from service.errors import BundleError, KernelError
 
 logger = logging.getLogger(__name__)
+
+Arrays = dict[str, NDArray[Any]]
 
 # The runtime's exceptions have no common base below Exception.
 ORT_ERRORS: tuple[type[Exception], ...] = (
@@ -34,14 +39,13 @@ LIBRARY_ERRORS: tuple[type[Exception], ...] = (OSError, AttributeError, *ORT_ERR
 
 PORTABLE = "portable"
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-STATES = "states"  # the optional output of the encoder itself
 ERRORS_ONLY = 3  # severity of the runtime's log
 # On a GPU: full float32 in the heads as on the CPU, and no more memory than runs have needed.
 PROVIDER_OPTIONS = {CUDA: {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"}}
 
 
 class Tensor(NamedTuple):
-    """Element type and shape of a model input or output; ``None`` is a free dimension."""
+    """Element type and shape of a graph's input or output; ``None`` is a free dimension."""
 
     type: str
     shape: tuple[int | None, ...]
@@ -50,12 +54,7 @@ class Tensor(NamedTuple):
 INPUTS = {
     "token_ids": Tensor("tensor(int64)", (None,)),
     "cu_seqlens": Tensor("tensor(int64)", (None,)),
-    "embed_index": Tensor("tensor(int64)", (None,)),
-    "similarity_pairs": Tensor("tensor(int64)", (None, 2)),
-    "entailment_pairs": Tensor("tensor(int64)", (None, 2)),
-    "paraphrase_pairs": Tensor("tensor(int64)", (None, 2)),
-    "aligned_ids": Tensor("tensor(int64)", (None,)),
-    "aligned_cu_seqlens": Tensor("tensor(int64)", (None,)),
+    "pairs": Tensor("tensor(int64)", (None, 2)),
 }
 
 
@@ -68,23 +67,28 @@ class Kernel:
 
 
 @dataclass(frozen=True)
-class OpenSession:
-    """A session, and the kernel in it."""
+class OpenBundle:
+    """A session on each graph of pairs, by its file name, and the kernel in them."""
 
-    run: ort.InferenceSession
+    sessions: Mapping[str, ort.InferenceSession]
     kernel: Kernel
 
     @property
     def provider(self) -> str:
-        """The execution provider that the session really uses first."""
-        return str(self.run.get_providers()[0])
+        """The execution provider that the sessions really use first."""
+        return next(str(session.get_providers()[0]) for session in self.sessions.values())
+
+    def run(self, graph: str, output: str, inputs: Arrays) -> NDArray[np.float32]:
+        """``output`` of ``graph``; raises one of ``ORT_ERRORS``."""
+        (values,) = self.sessions[graph].run([output], inputs)
+        return np.asarray(values)
 
 
-def open_session(bundle: Bundle, threads: int, require_fused_op: bool, provider: str = CPU) -> OpenSession:
-    """A session on ``bundle`` with ``threads`` threads; where ``provider`` cannot be had, ONNX Runtime takes the CPU.
+def open_bundle(bundle: Bundle, threads: int, require_fused_op: bool, provider: str = CPU) -> OpenBundle:
+    """Sessions on ``bundle`` with ``threads`` threads; where ``provider`` cannot be had, ONNX Runtime takes the CPU.
 
-    Raises ``BundleError`` where the model cannot be loaded or is not the expected one, ``KernelError`` where
-    ``require_fused_op`` and the fused kernel cannot be had.
+    Raises ``BundleError`` where a graph cannot be loaded or is not the expected one, ``KernelError`` where
+    ``require_fused_op`` and the fused kernels cannot be had.
     """
     options, kernel = _with_kernel(threads)
     if kernel.degraded is not None:
@@ -92,12 +96,16 @@ def open_session(bundle: Bundle, threads: int, require_fused_op: bool, provider:
             raise KernelError(f"the fused kernel is required, but {kernel.degraded}")
         logger.warning("the portable encoder serves, many times slower than the fused kernel: %s", kernel.degraded)
     providers = [provider] if provider == CPU else [(provider, PROVIDER_OPTIONS[provider]), CPU]
-    try:
-        session = ort.InferenceSession(str(bundle.model_path), options, providers=providers)
-    except ORT_ERRORS as error:
-        raise BundleError(f"{bundle.model_path}: ONNX Runtime cannot load it: {error}") from error
-    check_signature(session, bundle)
-    return OpenSession(session, kernel)
+    sessions = {}
+    for graph, expected in outputs(bundle.manifest).items():
+        path = bundle.path / graph
+        try:
+            session = ort.InferenceSession(str(path), options, providers=providers)
+        except ORT_ERRORS as error:
+            raise BundleError(f"{path}: ONNX Runtime cannot load it: {error}") from error
+        check_signature(session, expected, path)
+        sessions[graph] = session
+    return OpenBundle(sessions, kernel)
 
 
 def session_options(threads: int) -> ort.SessionOptions:
@@ -124,28 +132,29 @@ def _with_kernel(threads: int) -> tuple[ort.SessionOptions, Kernel]:
         return session_options(threads), Kernel(PORTABLE, f"{library} cannot be used: {error}")
 
 
-def check_signature(session: ort.InferenceSession, bundle: Bundle) -> None:
-    """Raise ``BundleError`` unless the model takes and gives exactly what the engine expects."""
-    given = _tensors(session.get_outputs())
+def check_signature(session: ort.InferenceSession, outputs: Mapping[str, Tensor], path: Path) -> None:
+    """Raise ``BundleError`` unless the graph in ``path`` takes and gives exactly what the engine expects."""
     for role, found, expected in (
         ("inputs", _tensors(session.get_inputs()), INPUTS),
-        ("outputs", given, outputs(bundle.manifest, with_states=STATES in given)),
+        ("outputs", _tensors(session.get_outputs()), outputs),
     ):
         if found.keys() != expected.keys():
-            raise BundleError(f"{bundle.model_path}: expected {role} {sorted(expected)}, found {sorted(found)}")
+            raise BundleError(f"{path}: expected {role} {sorted(expected)}, found {sorted(found)}")
         for name, tensor in expected.items():
             if found[name] != tensor:
-                raise BundleError(f"{bundle.model_path}: {name}: expected {_show(tensor)}, found {_show(found[name])}")
+                raise BundleError(f"{path}: {name}: expected {_show(tensor)}, found {_show(found[name])}")
 
 
-def outputs(manifest: Manifest, with_states: bool) -> dict[str, Tensor]:
-    """The outputs of a model that fits ``manifest``."""
-    states = {STATES: Tensor("tensor(float)", (None, manifest.dims.embedding_dim))} if with_states else {}
-    return states | {
-        "embeddings": Tensor("tensor(float)", (None, manifest.dims.similarity_dim)),
-        "similarity": Tensor("tensor(float)", (None,)),
-        "entailment": Tensor("tensor(float)", (None, len(manifest.labels))),
-        "paraphrase": Tensor("tensor(float)", (None,)),
+def outputs(manifest: Manifest) -> dict[str, dict[str, Tensor]]:
+    """The outputs of each graph of a bundle with ``manifest``."""
+    return {
+        SIMILARITY: {
+            "similarity": Tensor("tensor(float)", (None,)),
+            "embeddings": Tensor("tensor(float)", (None, manifest.dims.similarity_dim)),
+            "states": Tensor("tensor(float)", (None, manifest.dims.embedding_dim)),
+        },
+        ENTAILMENT: {"entailment": Tensor("tensor(float)", (None, len(manifest.labels)))},
+        PARAPHRASE: {"paraphrase": Tensor("tensor(float)", (None,))},
     }
 
 

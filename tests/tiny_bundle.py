@@ -1,7 +1,7 @@
-"""A small bundle with random weights: the real graph's inputs, outputs and shapes, without torch and without training.
+"""A small bundle with random weights: the real graphs' inputs, outputs and shapes, without torch and without training.
 
-Letters: B sentences, N packed tokens, E projected sentences, P, Q and R pairs, V vocabulary, d matrix side, e vector
-size, D embedding size, m similarity width, h hidden units.
+Letters: B sentences, N packed tokens, P pairs, V vocabulary, d matrix side, e vector size, D embedding size, m
+similarity width, h hidden units.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from export.ops.function_body import hybrid_encode_function
 from export.ops.reference import hybrid_encode
 from export.ops.tables import as_dtype
+from export.weights import save_graphs
 from service.bundle import (
+    ENTAILMENT,
     FILES,
-    MODEL,
+    PARAPHRASE,
     PROJECTION,
+    SIMILARITY,
     TOKENIZER,
-    WEIGHTS,
     Bundle,
     Dims,
     Manifest,
@@ -57,70 +59,68 @@ WORDS = [
     "makes",
     "dog",
 ]
-D_SIDE, VECTOR, SIMILARITY = 20, 400, 384
+D_SIDE, VECTOR, WIDTH = 20, 400, 384
 EMBEDDING = VECTOR + 2 * D_SIDE**2
 
-GRAPH = """
+HEAD = """
 <ir_version: 9, opset_import: ["" : 18, "ai.cmow" : 1]>
-tiny (int64[N] token_ids, int64[boundaries] cu_seqlens, int64[E] embed_index, int64[P, 2] similarity_pairs,
-      int64[Q, 2] entailment_pairs, int64[R, 2] paraphrase_pairs, int64[M] aligned_ids,
-      int64[boundaries] aligned_cu_seqlens)
-  => (float[E, 384] embeddings, float[P] similarity, float[Q, 3] entailment, float[R] paraphrase{states})
+tiny (int64[N] token_ids, int64[boundaries] cu_seqlens, int64[P, 2] pairs) => ({outputs})
 {{
   first = Constant <value = int64 {{0}}> ()
   second = Constant <value = int64 {{1}}> ()
   columns = Constant <value = int64[1] {{1}}> ()
-  low = Constant <value = float {{-1.0}}> ()
-  high = Constant <value = float {{1.0}}> ()
-
+  left_rows = Gather <axis = 1> (pairs, first)
+  right_rows = Gather <axis = 1> (pairs, second)
   states = ai.cmow.HybridEncode ({tables})
-
-  selected = Gather (states, embed_index)
-  projected = Gemm (selected, projection, projection_bias)
+"""
+PROJECT = """
+  projected = Gemm (states, projection, projection_bias)
   norm = ReduceL2 <keepdims = 1> (projected, columns)
   embeddings = Div (projected, norm)
-
-  left_rows = Gather <axis = 1> (similarity_pairs, first)
-  right_rows = Gather <axis = 1> (similarity_pairs, second)
+"""
+COSINES = """
+  low = Constant <value = float {-1.0}> ()
+  high = Constant <value = float {1.0}> ()
   left = Gather (embeddings, left_rows)
   right = Gather (embeddings, right_rows)
   products = Mul (left, right)
   cosine = ReduceSum <keepdims = 0> (products, columns)
   similarity = Clip (cosine, low, high)
-
-  premise_rows = Gather <axis = 1> (entailment_pairs, first)
-  hypothesis_rows = Gather <axis = 1> (entailment_pairs, second)
-  premise = Gather (states, premise_rows)
-  hypothesis = Gather (states, hypothesis_rows)
-  change = Sub (premise, hypothesis)
+"""
+PICK = """
+  left = Gather (states, left_rows)
+  right = Gather (states, right_rows)
+  change = Sub (left, right)
+"""
+CLASSIFY = """
   distance = Abs (change)
-  features = Concat <axis = 1> (premise, hypothesis, distance)
+  features = Concat <axis = 1> (left, right, distance)
   hidden_sum = Gemm (features, hidden, hidden_bias)
   active = Relu (hidden_sum)
   logits = Gemm (active, output, output_bias)
   entailment = Softmax <axis = 1> (logits)
-
-  one_rows = Gather <axis = 1> (paraphrase_pairs, first)
-  other_rows = Gather <axis = 1> (paraphrase_pairs, second)
-  one = Gather (states, one_rows)
-  other = Gather (states, other_rows)
-  gap = Sub (one, other)
-  squares = Mul (gap, gap)
+"""
+CLOSENESS = """
+  squares = Mul (change, change)
   mean_square = ReduceMean <keepdims = 0> (squares, columns)
   closeness = Neg (mean_square)
   paraphrase = Sigmoid (closeness)
-}}
 """
-STATES_OUTPUT = ", float[B, 1200] states"
-PROJECTION_GRAPH = """
+# Of each graph: its outputs, its nodes, and the weights that it has beside the tables.
+GRAPHS = {
+    SIMILARITY: (
+        "float[P] similarity, float[B, 384] embeddings, float[B, 1200] states",
+        PROJECT + COSINES,
+        ("projection", "projection_bias"),
+    ),
+    ENTAILMENT: ("float[P, 3] entailment", PICK + CLASSIFY, ("hidden", "hidden_bias", "output", "output_bias")),
+    PARAPHRASE: ("float[P] paraphrase", PICK + CLOSENESS, ()),
+}
+PROJECTION_HEAD = """
 <ir_version: 9, opset_import: ["" : 18]>
 projection (float[B, 1200] states) => (float[B, 384] embeddings)
 {
   columns = Constant <value = int64[1] {1}> ()
-  projected = Gemm (states, projection, projection_bias)
-  norm = ReduceL2 <keepdims = 1> (projected, columns)
-  embeddings = Div (projected, norm)
-}
 """
 TABLES = ("token_ids", "cu_seqlens", "vectors", "forward_deltas", "backward_deltas")
 
@@ -167,23 +167,15 @@ def make_tiny_bundle(
     table_dtype: TableDtype = "float32",
     hidden_dim: int = 64,
     max_tokens: int = 256,
-    composable: bool = True,
 ) -> TinyBundle:
-    """Write a bundle into the new folder ``path``; texts can be composed with it unless it lacks what that takes."""
+    """Write a bundle into the new folder ``path``."""
     path.mkdir()
     tokenizer = make_tokenizer()
     tokenizer.save(str(path / TOKENIZER))
     vocab_size = tokenizer.get_vocab_size()
     weights = make_weights(vocab_size, table_dtype, hidden_dim)
-    onnx.save_model(
-        make_model(weights, table_dtype, composable),
-        path / MODEL,
-        save_as_external_data=True,
-        location=WEIGHTS,
-        size_threshold=0,
-    )
-    if composable:
-        onnx.save_model(make_projection(weights), path / PROJECTION)
+    graphs = {graph: make_graph(graph, weights, table_dtype) for graph in GRAPHS}
+    save_graphs({**graphs, PROJECTION: make_projection(weights)}, path)
     write_manifest(path, make_manifest(path, vocab_size, table_dtype, hidden_dim, max_tokens))
     return TinyBundle(path, weights)
 
@@ -216,8 +208,8 @@ def make_weights(vocab_size: int, table_dtype: TableDtype, hidden_dim: int) -> d
     }
     return {
         **as_dtype(tables, table_dtype),
-        "projection": normal(EMBEDDING**-0.5, EMBEDDING, SIMILARITY),
-        "projection_bias": normal(0.1, SIMILARITY),
+        "projection": normal(EMBEDDING**-0.5, EMBEDDING, WIDTH),
+        "projection_bias": normal(0.1, WIDTH),
         "hidden": normal(EMBEDDING**-0.5, 3 * EMBEDDING, hidden_dim),
         "hidden_bias": normal(0.1, hidden_dim),
         "output": normal(hidden_dim**-0.5, hidden_dim, len(LABELS)),
@@ -225,18 +217,19 @@ def make_weights(vocab_size: int, table_dtype: TableDtype, hidden_dim: int) -> d
     }
 
 
-def make_model(weights: dict[str, NDArray[Any]], table_dtype: TableDtype, composable: bool) -> onnx.ModelProto:
-    """The graph with its weights and the op's portable body."""
+def make_graph(graph: str, weights: dict[str, NDArray[Any]], table_dtype: TableDtype) -> onnx.ModelProto:
+    """One of ``GRAPHS`` with its weights and the op's portable body."""
+    outputs, nodes, own = GRAPHS[graph]
     tables = [*TABLES, "scales"] if table_dtype == "int8" else list(TABLES)
-    model = onnx.parser.parse_model(GRAPH.format(tables=", ".join(tables), states=STATES_OUTPUT * composable))
-    model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in weights.items())
+    model = onnx.parser.parse_model(HEAD.format(outputs=outputs, tables=", ".join(tables)) + nodes + "}")
+    model.graph.initializer.extend(numpy_helper.from_array(weights[name], name) for name in (*tables[2:], *own))
     model.functions.append(hybrid_encode_function(table_dtype))
     return model
 
 
 def make_projection(weights: dict[str, NDArray[Any]]) -> onnx.ModelProto:
     """The similarity head alone."""
-    model = onnx.parser.parse_model(PROJECTION_GRAPH)
+    model = onnx.parser.parse_model(PROJECTION_HEAD + PROJECT + "}")
     model.graph.initializer.extend(
         numpy_helper.from_array(weights[name], name) for name in ("projection", "projection_bias")
     )
@@ -253,13 +246,13 @@ def make_manifest(path: Path, vocab_size: int, table_dtype: TableDtype, hidden_d
             matrix_dim=D_SIDE,
             vector_dim=VECTOR,
             embedding_dim=EMBEDDING,
-            similarity_dim=SIMILARITY,
+            similarity_dim=WIDTH,
             hidden_dim=hidden_dim,
         ),
         table_dtype=table_dtype,
         labels=LABELS,
         max_tokens=max_tokens,
         paraphrase_threshold=0.5,
-        files={name: file_entry(path / name) for name in FILES | {PROJECTION} if (path / name).exists()},
+        files={name: file_entry(path / name) for name in FILES},
         training=Training(recipe=[], config={}, metrics={}, sources=[]),
     )

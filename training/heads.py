@@ -19,7 +19,7 @@ class SimilarityHead(nn.Module):
 
     def __init__(self, embedding_dim: int, similarity_dim: int) -> None:
         super().__init__()
-        self.projection = nn.Linear(embedding_dim, similarity_dim)
+        self.projection: nn.Module = nn.Linear(embedding_dim, similarity_dim)
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Unit-length vectors [B, m] of encoder embeddings [B, D]."""
@@ -47,9 +47,12 @@ class Alignment(nn.Module):
         self.compare_weight = nn.Parameter(compare.weight.detach().T.contiguous())  # [4 k, h], as the operator takes it
         self.compare_bias = compare.bias  # [h]
 
-    def values(self, states: Tensor, cu_seqlens: Tensor) -> Tensor:
-        """Token values [N, k] of per-token states [N, token_dim]."""
-        own = F.relu(self.token(self.standardise(states)))  # [N, k]
+    def own(self, states: Tensor) -> Tensor:
+        """What each token brings on its own, [N, k], of its state [N, token_dim]."""
+        return F.relu(self.token(self.standardise(states)))
+
+    def values(self, own: Tensor, cu_seqlens: Tensor) -> Tensor:
+        """Token values [N, k]: ``own`` [N, k] mixed with the neighbours' in the sentence."""
         # shape[0] and not len(), which tracing would take as a constant.
         joined = own.new_ones(own.shape[0] + 1).index_fill(0, cu_seqlens, 0)[:, None]  # 0 between two sentences
         edge = own.new_zeros(1, own.shape[1])
@@ -57,10 +60,14 @@ class Alignment(nn.Module):
         after = torch.cat([own, edge])[1:] * joined[1:]
         return own + F.relu(self.before(before) + self.here(own) + self.after(after))
 
-    def forward(self, states: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> Tensor:
-        """What the alignment of each of ``pairs`` [P, 2] shows, for either side: [P, 2, 2 h]."""
-        values = self.values(states, cu_seqlens)
+    def align(self, own: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> Tensor:
+        """What the alignment of each of ``pairs`` [P, 2] shows, for either side, [P, 2, 2 h], from ``own`` [N, k]."""
+        values = self.values(own, cu_seqlens)
         return align_pairs(self.key(values), values, cu_seqlens, pairs, self.compare_weight, self.compare_bias)
+
+    def forward(self, states: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> Tensor:
+        """The same from per-token states [N, token_dim]."""
+        return self.align(self.own(states), cu_seqlens, pairs)
 
 
 class EntailmentHead(nn.Module):
@@ -74,7 +81,7 @@ class EntailmentHead(nn.Module):
         self, embedding_dim: int, hidden_dim: int, dropout: float, standardise: bool, product: bool, aligned_dim: int
     ) -> None:
         super().__init__()
-        self.standardise = nn.BatchNorm1d(embedding_dim, affine=False) if standardise else nn.Identity()
+        self.standardise: nn.Module = nn.BatchNorm1d(embedding_dim, affine=False) if standardise else nn.Identity()
         self.product = product
         self.hidden: nn.Module = nn.Linear((4 if product else 3) * embedding_dim + 2 * aligned_dim, hidden_dim)
         self.dropout = nn.Dropout(dropout)
@@ -99,7 +106,7 @@ class ParaphraseHead(nn.Module):
 
     def __init__(self, embedding_dim: int, hidden_dim: int, dropout: float, aligned_dim: int) -> None:
         super().__init__()
-        self.standardise = nn.BatchNorm1d(embedding_dim, affine=False)
+        self.standardise: nn.Module = nn.BatchNorm1d(embedding_dim, affine=False)
         self.hidden: nn.Module = nn.Linear(2 * embedding_dim + 2 * aligned_dim, hidden_dim)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(hidden_dim, 1)

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 from export.ops.function_body import DOMAIN, OP_TYPE
 from export.ops.signatures import HYBRID_ENCODE
-from service.bundle import Bundle, TableDtype
+from service.bundle import SIMILARITY, Bundle, TableDtype
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -23,10 +23,10 @@ INPUT_NAMES = tuple(HYBRID_ENCODE.inputs)
 TABLE_NAMES = INPUT_NAMES[2:]
 
 
-def quantise(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Rows [V, ...] as int8 and their scales [V], the largest element of a row becoming 127."""
+def quantise(rows: NDArray[np.float32], largest: int = 127) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Rows [V, ...] as int8 and their scales [V], the largest element of a row becoming ``largest``."""
     flat = rows.reshape(len(rows), -1)
-    scales = np.maximum(np.abs(flat).max(axis=1), np.finfo(np.float32).tiny) / np.float32(127)
+    scales = np.maximum(np.abs(flat).max(axis=1), np.finfo(np.float32).tiny) / np.float32(largest)
     return np.rint(flat / scales[:, None]).astype(np.int8).reshape(rows.shape), scales.astype(np.float32)
 
 
@@ -53,7 +53,7 @@ def to_float32(tables: Arrays) -> dict[str, NDArray[np.float32]]:
 
 def bundle_tables(bundle: Bundle) -> dict[TableDtype, Arrays]:
     """The tables of the bundle's ``HybridEncode`` node: its own as they are, and their values in the other dtypes."""
-    model = onnx.load(bundle.model_path)
+    model = onnx.load(bundle.path / SIMILARITY)
     (node,) = [node for node in model.graph.node if (node.domain, node.op_type) == (DOMAIN, OP_TYPE)]
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     named = zip(TABLE_NAMES, node.input[len(INPUT_NAMES) - len(TABLE_NAMES) :], strict=False)

@@ -21,7 +21,7 @@ from service.api.vectors import to_base64
 from service.body import parse_body
 from service.bundle import WEIGHTS, Manifest
 from service.composer import Composer, State, check_state, compose
-from service.dependencies import SCORING_ERRORS, Body, errors, reads
+from service.dependencies import SCORING_ERRORS, Body, reads
 from service.engine import Floats
 from service.errors import InvalidStateError
 from service.scheduler import anything
@@ -85,11 +85,10 @@ async def _composer(request: Request) -> Composer:
 ComposerDep = Annotated[Composer, Depends(_composer)]
 
 
-@router.post("/embed/compose", openapi_extra=reads(ComposeRequest), responses=SCORING_ERRORS | errors(501))
+@router.post("/embed/compose", openapi_extra=reads(ComposeRequest), responses=SCORING_ERRORS)
 async def embed_composed(body: Body, model: ModelDep, composer: ComposerDep) -> ComposeResponse:
     """Unit-length embedding of the parts joined, from their states alone: the same as that of the joined text."""
     request = await parse_body(body, partial(parse, ComposeRequest))
-    composer.require()
     check_count("parts", len(request.parts), model.limits.max_pairs)
     known = _known_states(request.parts, model.manifest)
     texts = TextParts.of(request.parts)

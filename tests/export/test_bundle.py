@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from export.ops.tables import quantise
-from export.scoring import ScoringModel
-from export.to_onnx import INPUTS, OUTPUTS, ExportConfig, export_bundle
-from export.verify import Check, verify
-from service.bundle import MODEL, PROJECTION, WEIGHTS, TableDtype, load_bundle
+from export.scoring import EntailmentModel, ParaphraseModel, SimilarityModel
+from export.to_onnx import TASKS, ExportConfig, export_bundle
+from export.verify import SCORE_BOUND, Check, verify
+from service.bundle import ENTAILMENT, PARAPHRASE, PROJECTION, SIMILARITY, WEIGHTS, TableDtype, load_bundle
 from service.composer import Composer
 from service.engine import Engine
 from service.scheduler import anything
@@ -51,18 +51,36 @@ def test_a_check_fails_above_its_bound_and_on_nan() -> None:
     assert not Check("broken", float("nan"), 1e-5).passed
 
 
-def test_the_graph_has_one_encoder_node_and_the_documented_signature(bundle_folder: Path) -> None:
-    model = onnx.load(load_bundle(bundle_folder).model_path, load_external_data=False)
-    assert tuple(value.name for value in model.graph.input) == INPUTS
-    assert tuple(value.name for value in model.graph.output) == OUTPUTS
-    assert [node.op_type for node in model.graph.node if node.domain == "ai.cmow"] == ["HybridEncode", "AlignPairs"]
-    assert [function.name for function in model.functions] == ["HybridEncode", "AlignPairs"]
-    tables = {tensor.name: tensor for tensor in model.graph.initializer if tensor.name == "forward_deltas"}
-    assert tables["forward_deltas"].data_location == onnx.TensorProto.EXTERNAL
+@pytest.mark.parametrize(
+    ("graph", "ops"),
+    [
+        (SIMILARITY, ["HybridEncode"]),
+        (ENTAILMENT, ["HybridEncode", "AlignPairs"]),
+        (PARAPHRASE, ["HybridEncode", "AlignPairs"]),
+    ],
+)
+def test_each_graph_has_one_encoder_node_and_the_documented_signature(
+    bundle_folder: Path, graph: str, ops: list[str]
+) -> None:
+    model = onnx.load(bundle_folder / graph, load_external_data=False)
+    assert [value.name for value in model.graph.input] == ["token_ids", "cu_seqlens", "pairs"]
+    assert tuple(value.name for value in model.graph.output) == TASKS[graph][1]
+    assert [node.op_type for node in model.graph.node if node.domain == "ai.cmow"] == ops
+    assert [function.name for function in model.functions] == ops
 
 
-def test_the_model_says_nothing_of_the_machine_that_exported_it(bundle_folder: Path) -> None:
-    for name in (MODEL, PROJECTION):
+def test_the_graphs_share_each_table(bundle_folder: Path) -> None:
+    places = set()
+    for graph in TASKS:
+        model = onnx.load(bundle_folder / graph, load_external_data=False)
+        (table,) = [tensor for tensor in model.graph.initializer if tensor.name == "encoder.forward_deltas"]
+        places.add(tuple((entry.key, entry.value) for entry in table.external_data))
+    assert len(places) == 1
+    assert ("location", WEIGHTS) in places.pop()
+
+
+def test_the_graphs_say_nothing_of_the_machine_that_exported_them(bundle_folder: Path) -> None:
+    for name in (*TASKS, PROJECTION):
         content = (bundle_folder / name).read_bytes()
         for trace in (str(Path(__file__).parent.parent.parent), "stack_trace", 'File "'):
             assert trace.encode() not in content
@@ -72,23 +90,34 @@ def test_the_engine_serves_what_torch_computes(bundle_folder: Path, student: Stu
     bundle = load_bundle(bundle_folder)
     engine = Engine(bundle)
     pairs = [("the man is playing guitar", "somebody makes music"), ("it rains", "a dog sleeps")]
-    packed = engine.tokenizer.encode([text for pair in pairs for text in pair])
-    index = torch.arange(4).view(2, 2)
+    texts = [text for pair in pairs for text in pair]
+    packed = engine.tokenizer.encode(texts)
+    inputs = torch.from_numpy(packed.token_ids), torch.from_numpy(packed.cu_seqlens), torch.arange(4).view(2, 2)
+    dtype = bundle.manifest.table_dtype
     with torch.no_grad():
-        tokens = torch.from_numpy(packed.token_ids), torch.from_numpy(packed.cu_seqlens)
-        model = ScoringModel(student, bundle.manifest.table_dtype).eval()
-        embeddings, similarity, entailment, paraphrase, states = model(
-            *tokens, torch.arange(4), index, index, index, *tokens
-        )
-    np.testing.assert_allclose(engine.similarity(pairs), similarity, atol=1e-5)
-    np.testing.assert_allclose(engine.entailment(pairs), entailment, atol=1e-5)
-    np.testing.assert_allclose(engine.paraphrase(pairs), paraphrase, atol=1e-5)
+        similarity, embeddings, states = SimilarityModel(student, dtype)(*inputs)
+        entailment = EntailmentModel(student, dtype).eval()(*inputs)
+        paraphrase = ParaphraseModel(student, dtype).eval()(*inputs)
+    np.testing.assert_allclose(engine.similarity(pairs), similarity, atol=SCORE_BOUND)
+    np.testing.assert_allclose(engine.entailment(pairs), entailment, atol=SCORE_BOUND)
+    np.testing.assert_allclose(engine.paraphrase(pairs), paraphrase, atol=SCORE_BOUND)
     np.testing.assert_allclose(engine.states(packed), states, atol=1e-4)
     composer = Composer(engine)
-    composer.require()
-    texts = [text for pair in pairs for text in pair]
     for state, embedding in zip(composer.states(texts, anything), embeddings, strict=True):
-        np.testing.assert_allclose(composer.embed(state), embedding, atol=1e-5)
+        np.testing.assert_allclose(composer.embed(state), embedding, atol=SCORE_BOUND)
+
+
+def test_int8_heads_stay_near_the_student(bundle_folder: Path, student: Student) -> None:
+    """Against the student itself, whose tables and heads are float32."""
+    engine = Engine(load_bundle(bundle_folder))
+    pairs = [("the man is playing guitar", "somebody makes music"), ("it rains", "a dog sleeps"), ("", "the dog")]
+    packed = engine.tokenizer.encode([text for pair in pairs for text in pair])
+    tokens = torch.from_numpy(packed.token_ids), torch.from_numpy(packed.cu_seqlens)
+    with torch.no_grad():
+        expected = student(*tokens, torch.arange(6).view(3, 2))
+    np.testing.assert_allclose(engine.similarity(pairs), expected.cosine, atol=0.02)
+    np.testing.assert_allclose(engine.entailment(pairs), expected.entailment.softmax(dim=1), atol=0.02)
+    np.testing.assert_allclose(engine.paraphrase(pairs), expected.paraphrase.sigmoid(), atol=0.02)
 
 
 def test_exporting_again_replaces_the_bundle(bundle_folder: Path, student: Student) -> None:

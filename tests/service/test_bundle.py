@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.bundle import MODEL, TOKENIZER, WEIGHTS, file_entry, load_bundle, read_manifest, write_manifest
+from service.bundle import ENTAILMENT, FILES, file_entry, load_bundle, read_manifest, write_manifest
 from service.errors import BundleError
 from tests.tiny_bundle import TinyBundle
 
@@ -29,7 +29,6 @@ def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
 def test_a_good_bundle(path: Path, tiny_bundle: TinyBundle) -> None:
     bundle = load_bundle(path)
     assert bundle.manifest == tiny_bundle.load().manifest
-    assert bundle.model_path == path / MODEL
     write_manifest(path, bundle.manifest)
     assert read_manifest(path) == bundle.manifest
 
@@ -50,7 +49,7 @@ def test_no_folder(tmp_path: Path) -> None:
         load_bundle(tmp_path / "file")
 
 
-@pytest.mark.parametrize("name", [MODEL, WEIGHTS, TOKENIZER, "manifest.json"])
+@pytest.mark.parametrize("name", sorted(FILES | {"manifest.json"}))
 def test_no_file(path: Path, name: str) -> None:
     (path / name).unlink()
     with pytest.raises(BundleError, match=f"expected a .*{name}"):
@@ -58,13 +57,13 @@ def test_no_file(path: Path, name: str) -> None:
 
 
 def test_a_folder_in_place_of_a_file(path: Path) -> None:
-    (path / MODEL).unlink()
-    (path / MODEL).mkdir()
+    (path / ENTAILMENT).unlink()
+    (path / ENTAILMENT).mkdir()
     with pytest.raises(BundleError, match="found a folder"):
         load_bundle(path)
 
 
-@pytest.mark.parametrize("name", [MODEL, WEIGHTS, TOKENIZER])
+@pytest.mark.parametrize("name", sorted(FILES))
 def test_another_size(path: Path, name: str) -> None:
     size = (path / name).stat().st_size
     with (path / name).open("ab") as file:
@@ -73,7 +72,7 @@ def test_another_size(path: Path, name: str) -> None:
         load_bundle(path, verify_hashes=False)
 
 
-@pytest.mark.parametrize("name", [MODEL, WEIGHTS, TOKENIZER])
+@pytest.mark.parametrize("name", sorted(FILES))
 def test_another_content(path: Path, name: str) -> None:
     content = bytearray((path / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -93,8 +92,8 @@ def test_a_manifest_that_is_none(path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda m: m.update(format_version=2), "format_version: Input should be 1, found 2"),
-        (lambda m: m.update(format_version=2, extra=1), r"format_version: .*\(and 1 more\)"),
+        (lambda m: m.update(format_version=1), "format_version: Input should be 2, found 1"),
+        (lambda m: m.update(format_version=1, extra=1), r"format_version: .*\(and 1 more\)"),
         (lambda m: m.pop("name"), "name: Field required"),
         (lambda m: m.update(extra=1), "extra: Extra inputs are not permitted, found 1"),
         (lambda m: m["dims"].update(extra=1), r"dims\.extra: "),
@@ -105,11 +104,11 @@ def test_a_manifest_that_is_none(path: Path, content: bytes) -> None:
         (lambda m: m.update(paraphrase_threshold=2), "paraphrase_threshold: .*found 2"),
         (lambda m: m.update(created="yesterday"), "created: .*found 'yesterday'"),
         (lambda m: m["dims"].update(embedding_dim=1), r"dims: .*expected embedding_dim = .* = 1200, found 1"),
-        (lambda m: m["files"].pop(MODEL), "files: .*expected exactly .*found"),
-        (lambda m: m["files"].update({"../secret": m["files"].pop(MODEL)}), r"files: .*found \['\.\./secret'"),
-        (lambda m: m["files"].update({"/etc/passwd": m["files"][MODEL]}), "files: .*found .*/etc/passwd"),
-        (lambda m: m["files"][MODEL].update(sha256="0" * 63), r"files\.model\.onnx\.sha256: .*found '0+'"),
-        (lambda m: m["files"][MODEL].update(bytes=-1), r"files\.model\.onnx\.bytes: .*found -1"),
+        (lambda m: m["files"].pop(ENTAILMENT), "files: .*expected exactly .*found"),
+        (lambda m: m["files"].update({"../secret": m["files"].pop(ENTAILMENT)}), r"files: .*found \['\.\./secret'"),
+        (lambda m: m["files"].update({"/etc/passwd": m["files"][ENTAILMENT]}), "files: .*found .*/etc/passwd"),
+        (lambda m: m["files"][ENTAILMENT].update(sha256="0" * 63), r"files\.entailment\.onnx\.sha256: .*found '0+'"),
+        (lambda m: m["files"][ENTAILMENT].update(bytes=-1), r"files\.entailment\.onnx\.bytes: .*found -1"),
     ],
 )
 def test_a_wrong_manifest(path: Path, change: Callable[[dict[str, Any]], object], says: str) -> None:

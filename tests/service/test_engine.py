@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from service import native
-from service.bundle import MODEL, WEIGHTS, file_entry, load_bundle, read_manifest, write_manifest
+from service.bundle import PARAPHRASE, SIMILARITY, WEIGHTS, file_entry, load_bundle, read_manifest, write_manifest
 from service.engine import Engine, EngineOptions, cut
 from service.errors import BundleError, InferenceError, KernelError
 from service.session import session_options
@@ -108,7 +108,7 @@ def test_the_kernel_that_is_named_is_the_one_that_runs(engine: Engine) -> None:
 
 def test_scores_that_are_not_finite_are_an_error(engine: Engine) -> None:
     class NotANumber:
-        def run(self, output: Any, inputs: Any) -> Any:
+        def run(self, graph: Any, output: Any, inputs: Any) -> Any:
             return np.full(1, np.nan, np.float32)
 
         def check(self) -> None:
@@ -195,10 +195,10 @@ class TestModelsThatDoNotFit:
     def path(self, tmp_path: Path) -> Path:
         return make_tiny_bundle(tmp_path / "bundle").path
 
-    def change_model(self, path: Path, change: Callable[[onnx.GraphProto], object]) -> None:
-        model = onnx.load_model(path / MODEL, load_external_data=False)
+    def change_graph(self, path: Path, change: Callable[[onnx.GraphProto], object], graph: str = SIMILARITY) -> None:
+        model = onnx.load_model(path / graph, load_external_data=False)
         change(model.graph)
-        (path / MODEL).write_bytes(model.SerializeToString())
+        (path / graph).write_bytes(model.SerializeToString())
         manifest = read_manifest(path)
         files = {name: file_entry(path / name) for name in manifest.files}
         write_manifest(path, manifest.model_copy(update={"files": files}))
@@ -209,9 +209,9 @@ class TestModelsThatDoNotFit:
 
     def test_another_output(self, path: Path) -> None:
         def rename(graph: onnx.GraphProto) -> None:
-            graph.node[-1].output[0] = graph.output[3].name = "probabilities"
+            graph.node[-1].output[0] = graph.output[0].name = "probabilities"
 
-        self.change_model(path, rename)
+        self.change_graph(path, rename, PARAPHRASE)
         with pytest.raises(BundleError, match=r"expected outputs .*'paraphrase'.*, found .*'probabilities'"):
             Engine(load_bundle(path))
 
@@ -219,20 +219,20 @@ class TestModelsThatDoNotFit:
         def narrow(graph: onnx.GraphProto) -> None:
             graph.input[2].type.tensor_type.elem_type = onnx.TensorProto.INT32
 
-        self.change_model(path, narrow)
-        with pytest.raises(BundleError, match=r"embed_index: expected tensor\(int64\).*, found tensor\(int32\)"):
+        self.change_graph(path, narrow)
+        with pytest.raises(BundleError, match=r"pairs: expected tensor\(int64\).*, found tensor\(int32\)"):
             Engine(load_bundle(path))
 
     def test_a_fixed_size(self, path: Path) -> None:
         def fix(graph: onnx.GraphProto) -> None:
             graph.input[0].type.tensor_type.shape.dim[0].dim_value = 7
 
-        self.change_model(path, fix)
+        self.change_graph(path, fix)
         with pytest.raises(BundleError, match=r"token_ids: expected .*\[\?\], found .*\[7\]"):
             Engine(load_bundle(path))
 
     def test_not_a_graph(self, path: Path) -> None:
-        self.change_model(path, lambda graph: graph.ClearField("node"))
+        self.change_graph(path, lambda graph: graph.ClearField("node"))
         with pytest.raises(BundleError, match="ONNX Runtime cannot load it"):
             Engine(load_bundle(path))
 
@@ -243,7 +243,7 @@ class TestModelsThatDoNotFit:
 
     def test_weights_without_a_number(self, path: Path) -> None:
         (path / WEIGHTS).write_bytes(b"\xff" * (path / WEIGHTS).stat().st_size)
-        self.change_model(path, lambda graph: None)
+        self.change_graph(path, lambda graph: None)
         with pytest.raises(BundleError, match="the model does not work: expected finite numbers, got nan"):
             Engine(load_bundle(path))
 

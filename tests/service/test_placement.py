@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from service import native
+from service.bundle import SIMILARITY
 from service.engine import Engine, EngineOptions
 from service.errors import InferenceError, ProviderError
 from service.placement import Gpu, Placement, open_gpu, place, probe
-from service.session import CPU, CUDA, open_session
+from service.session import CPU, CUDA, open_bundle
 from tests.tiny_bundle import TinyBundle
 
 THRESHOLD = 100
@@ -30,7 +31,7 @@ class Told(native.Faults):
 
 def placement(tiny_bundle: TinyBundle, fault: str = "", threshold: int = THRESHOLD) -> Placement:
     """A placement whose GPU is another CPU session."""
-    sessions = [open_session(tiny_bundle.load(), 1, require_fused_op=False) for _ in range(2)]
+    sessions = [open_bundle(tiny_bundle.load(), 1, require_fused_op=False) for _ in range(2)]
     return Placement(sessions[0], Gpu(sessions[1], Told(fault)), "for the test", threshold)
 
 
@@ -72,8 +73,8 @@ def test_large_runs_go_to_the_gpu(tiny_bundle: TinyBundle, tokens: int, on_gpu: 
     inputs = {**probe(), "token_ids": np.zeros(tokens, np.int64), "cu_seqlens": np.array([0, 0, tokens])}
     if on_gpu:
         with pytest.raises(InferenceError, match="on the GPU: told"):
-            placed.run("embeddings", inputs)
-    assert placed.run("embeddings", inputs).shape == (2, 384)
+            placed.run(SIMILARITY, "embeddings", inputs)
+    assert placed.run(SIMILARITY, "embeddings", inputs).shape == (2, 384)
 
 
 def test_the_check_compares_the_two(tiny_bundle: TinyBundle) -> None:
@@ -89,11 +90,11 @@ def test_a_gpu_serves_what_the_cpu_does(tiny_bundle: TinyBundle) -> None:
         gpu = open_gpu(tiny_bundle.load(), 1)
     except ProviderError as error:
         pytest.skip(f"no GPU: {error}")
-    assert gpu.session.provider == CUDA
+    assert gpu.model.provider == CUDA
     engines = [Engine(tiny_bundle.load(), EngineOptions(threads=1, provider=provider)) for provider in ("cpu", "cuda")]
     pairs = [("a man is playing", "the woman is not"), ("it rains", "a dog")]
     for run in (Engine.similarity, Engine.entailment, Engine.paraphrase):
         on_cpu, on_gpu = (run(engine, pairs) for engine in engines)
         np.testing.assert_allclose(on_gpu, on_cpu, rtol=0, atol=1e-4)
     with pytest.raises(InferenceError, match=r"token_ids\[5\]"):
-        gpu.run("embeddings", {**probe(), "token_ids": np.where(np.arange(64) == 5, 10**6, 0)})
+        gpu.run(SIMILARITY, "embeddings", {**probe(), "token_ids": np.where(np.arange(64) == 5, 10**6, 0)})

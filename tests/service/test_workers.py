@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.bundle import WEIGHTS
 from tests.service.test_cli import COMMAND, environment, running
 from tests.tiny_bundle import TinyBundle
 
@@ -52,9 +53,7 @@ def test_workers(tiny_bundle: TinyBundle) -> None:
         first = workers(process.pid)
         assert len(first) == 2
         for worker in first:
-            weights = [
-                line for line in Path(f"/proc/{worker}/maps").read_text().splitlines() if "model.onnx.data" in line
-            ]
+            weights = [line for line in Path(f"/proc/{worker}/maps").read_text().splitlines() if WEIGHTS in line]
             assert weights, "the weights are mapped from their file, which all processes share"
         assert {ask(url) for _ in range(10)} == {200}
         assert metric(url, ANSWERED) == 10

@@ -36,15 +36,15 @@ def test_tokens_mix_with_their_neighbours_within_a_sentence_alone() -> None:
     torch.manual_seed(1)
     alignment = Alignment(5, 4, 6, 3).eval()
     states = torch.randn(9, 5)
-    whole = alignment.values(states, OFFSETS)
+    whole = alignment.values(alignment.own(states), OFFSETS)
     parts = [
-        alignment.values(states[start:end], torch.tensor([0, end - start]))
+        alignment.values(alignment.own(states[start:end]), torch.tensor([0, end - start]))
         for start, end in zip(OFFSETS.tolist(), OFFSETS[1:].tolist(), strict=False)
     ]
     torch.testing.assert_close(whole, torch.cat(parts))
     changed = states.clone()
     changed[1] += 1
-    moved = (alignment.values(changed, OFFSETS) - whole).abs().sum(dim=1) > 0
+    moved = (alignment.values(alignment.own(changed), OFFSETS) - whole).abs().sum(dim=1) > 0
     assert moved.tolist() == [True] * 3 + [False] * 6
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import create_app
 from service.engine import Engine
-from service.settings import Settings
 from tests.service.test_invalid_requests import check
-from tests.tiny_bundle import TinyBundle, make_tiny_bundle
+from tests.tiny_bundle import TinyBundle
 
 TOLERANCE = 2e-6
 SENTENCE = "a man is not playing the guitar , somebody makes music and it rains on dog 42 !"
@@ -110,11 +107,3 @@ def test_products_that_vanish_stay_finite(client: TestClient, state: Any) -> Non
     values = np.concatenate([np.zeros(400), matrix.ravel(), matrix.ravel()])
     part = state | {"values": encoded(values)}
     assert np.isfinite(compose(client, [part, part])["embedding"]).all()
-
-
-def test_a_bundle_without_states(tmp_path: Path) -> None:
-    bundle = make_tiny_bundle(tmp_path / "bundle", composable=False)
-    with TestClient(create_app(Settings(bundle=bundle.path))) as client:
-        reply = client.post("/embed/compose", json={"parts": ["a"]})
-        assert "projection.onnx" in check(reply, 501, "not_supported_by_model")
-        assert client.post("/similarity", json={"sentence1": "a", "sentence2": "b"}).status_code == 200

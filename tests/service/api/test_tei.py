@@ -88,7 +88,7 @@ def test_tokenize(client: TestClient, ids: Any) -> None:
 def test_info_has_the_fields_that_clients_read(client: TestClient, engine: Engine) -> None:
     info = client.get("/info").json()
     assert info["model_id"] == info["model"]["name"] == "tiny"
-    assert info["model_sha"] == engine.bundle.manifest.files["model.onnx.data"].sha256
+    assert info["model_sha"] == engine.bundle.manifest.files["weights.bin"].sha256
     assert info["max_input_length"] == 256
     assert info["max_client_batch_size"] == info["limits"]["max_pairs"]
     assert info["model_type"].keys() == {"embedding"}
