@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from export.bench import SGEMM_SIDE, bound_run, sgemm_contestants
+from export.bench import SGEMM_SIDE, sgemm_contestants
 from export.ops.align_body import align_pairs_function
 from export.ops.op_model import op_model
 from export.ops.signatures import ALIGN_PAIRS
 from export.ops.tables import Arrays
-from export.session import open_session
+from export.session import bound_run, open_session
 from export.timing import interleave
 from service.native import kernel_isa, library_path
 from training.options import parse_options

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import statistics
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import cycle, islice
@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
@@ -34,7 +33,7 @@ from export.machine import machine
 from export.ops.function_body import hybrid_encode_function
 from export.ops.op_model import op_model
 from export.ops.tables import Arrays, bundle_tables
-from export.session import open_session
+from export.session import bound_run, open_session
 from export.timing import CALLS, Contestants, interleave
 from service.bundle import Bundle, load_bundle
 from service.native import kernel_isa, library_path
@@ -90,17 +89,6 @@ def op_contestants(bundle: Bundle, batch: Arrays, threads: int) -> Contestants:
     body = op_model(batch, constants=variants[own], body=hybrid_encode_function(own))
     sessions[f"portable body {own}"] = open_session(body, threads=threads)
     return {name: bound_run(session, batch) for name, session in sessions.items()}
-
-
-def bound_run(session: onnxruntime.InferenceSession, batch: Arrays) -> Callable[[], object]:
-    """A run of ``session`` on ``batch`` into one output buffer, as inside a graph: no copies to and from Python."""
-    binding = session.io_binding()
-    for name, array in batch.items():
-        binding.bind_cpu_input(name, array)
-    (first,) = session.run(None, dict(batch))
-    buffer = onnxruntime.OrtValue.ortvalue_from_numpy(first)
-    binding.bind_ortvalue_output(session.get_outputs()[0].name, buffer)
-    return partial(session.run_with_iobinding, binding)
 
 
 def sgemm_contestants() -> Contestants:

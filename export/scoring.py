@@ -55,8 +55,8 @@ def _(
     return vectors.new_empty((cu_seqlens.shape[0] - 1, width), dtype=torch.float32)
 
 
-class TableEncoder(nn.Module):
-    """The encoder with tables of ``dtype``."""
+class EncoderModel(nn.Module):
+    """Sentences to states, from tables of ``dtype``."""
 
     def __init__(self, student: Student, dtype: TableDtype) -> None:
         super().__init__()
@@ -96,15 +96,14 @@ class SimilarityModel(nn.Module):
 
     def __init__(self, student: Student, dtype: TableDtype) -> None:
         super().__init__()
-        self.encoder = TableEncoder(student, dtype)
+        self.encoder = EncoderModel(student, dtype)
         self.head = int8_similarity_head(student)
 
-    def forward(self, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Cosines [P] of ``pairs`` [P, 2], rows of the unit embeddings [B, m], which follow, as do states [B, D]."""
-        states = self.encoder(token_ids, cu_seqlens)
-        embeddings = self.head(states)
+    def forward(self, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines [P] of ``pairs`` [P, 2], rows of the unit embeddings [B, m], which follow."""
+        embeddings = self.head(self.encoder(token_ids, cu_seqlens))
         cosines = (pick(embeddings, pairs, 0) * pick(embeddings, pairs, 1)).sum(dim=1)
-        return cosines.clamp(-1, 1), embeddings, states
+        return cosines.clamp(-1, 1), embeddings
 
 
 class PairModel(nn.Module):
@@ -112,7 +111,7 @@ class PairModel(nn.Module):
 
     def __init__(self, student: Student, dtype: TableDtype, head: EntailmentHead | ParaphraseHead) -> None:
         super().__init__()
-        self.encoder = TableEncoder(student, dtype)
+        self.encoder = EncoderModel(student, dtype)
         self.head = int8_pair_head(head)
         self.alignment = alignment = student.alignment
         self.tokens = None if alignment is None else TokenTable(alignment, student.encoder.vectors)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import onnxruntime
 
+from export.ops.tables import Arrays
 from service.session import session_options
 
 
@@ -20,3 +23,14 @@ def open_session(model: bytes | Path, library: Path | None = None, threads: int 
         options.register_custom_ops_library(str(library))
     source = model if isinstance(model, bytes) else str(model)
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def bound_run(session: onnxruntime.InferenceSession, batch: Arrays) -> Callable[[], object]:
+    """A run of ``session`` on ``batch`` into one output buffer, as inside a graph: no copies to and from Python."""
+    binding = session.io_binding()
+    for name, array in batch.items():
+        binding.bind_cpu_input(name, array)
+    (first,) = session.run(None, dict(batch))
+    buffer = onnxruntime.OrtValue.ortvalue_from_numpy(first)
+    binding.bind_ortvalue_output(session.get_outputs()[0].name, buffer)
+    return partial(session.run_with_iobinding, binding)

@@ -28,9 +28,10 @@ from export.int8 import translate_expand_columns, translate_round_to_int8
 from export.ops.align_body import align_pairs_function
 from export.ops.function_body import DOMAIN, hybrid_encode_function
 from export.ops.signatures import ALIGN_PAIRS, HYBRID_ENCODE, VERSION, Signature
-from export.scoring import EntailmentModel, ParaphraseModel, SimilarityModel, int8_similarity_head
+from export.scoring import EncoderModel, EntailmentModel, ParaphraseModel, SimilarityModel, int8_similarity_head
 from export.weights import save_graphs
 from service.bundle import (
+    ENCODER,
     ENTAILMENT,
     FILES,
     PARAPHRASE,
@@ -46,7 +47,7 @@ from service.bundle import (
     write_manifest,
 )
 from service.engine import Engine
-from service.session import INPUTS
+from service.session import PAIRS, TOKENS
 from training.data import NLI_LABELS, read_pairs, split_files
 from training.evaluate import score_pairs
 from training.options import parse_options
@@ -56,10 +57,12 @@ from training.student import Student, StudentConfig, load_student
 OPSET = 18
 
 Names = tuple[str, ...]
-TASKS: dict[str, tuple[Callable[[Student, TableDtype], nn.Module], Names]] = {
-    SIMILARITY: (SimilarityModel, ("similarity", "embeddings", "states")),
+# Of each graph that takes tokens: what it is traced from, and its outputs.
+GRAPHS: dict[str, tuple[Callable[[Student, TableDtype], nn.Module], Names]] = {
+    SIMILARITY: (SimilarityModel, ("similarity", "embeddings")),
     ENTAILMENT: (EntailmentModel, ("entailment",)),
     PARAPHRASE: (ParaphraseModel, ("paraphrase",)),
+    ENCODER: (EncoderModel, ("states",)),
 }
 
 
@@ -114,13 +117,15 @@ def portable_bodies(model: onnx.ModelProto, dtype: TableDtype) -> list[onnx.Func
     return [make() for op_type, make in makers.items() if op_type in used]
 
 
-def trace_task(student: Student, graph: str, dtype: TableDtype) -> onnx.ModelProto:
-    """One of the graphs of ``TASKS``, the portable bodies of its ops included."""
-    make, outputs = TASKS[graph]
+def trace_graph(student: Student, graph: str, dtype: TableDtype) -> onnx.ModelProto:
+    """One of ``GRAPHS``, the portable bodies of its ops included."""
+    make, outputs = GRAPHS[graph]
+    inputs = tuple(TOKENS if graph == ENCODER else PAIRS)
     # No size is 0 or 1, which tracing would take as constants, and no two sizes are linked.
     sample = torch.arange(7), torch.tensor([0, 2, 4, 7]), torch.arange(10).view(5, 2) % 3
     free = tuple({0: torch.export.Dim(name)} for name in ("N", "boundaries", "P"))
-    traced = export_module(make(student, dtype), sample, (tuple(INPUTS), outputs), free)
+    count = len(inputs)
+    traced = export_module(make(student, dtype), sample[:count], (inputs, outputs), free[:count])
     traced.functions.extend(portable_bodies(traced, dtype))
     return traced
 
@@ -174,7 +179,7 @@ def export_bundle(student: Student, tokenizer: Path, config: ExportConfig, recip
     """Write the bundle of ``student`` to ``config.out``, its metrics still empty."""
     config.out.mkdir(parents=True, exist_ok=True)
     threshold = float(student.paraphrase_threshold)
-    graphs = {graph: trace_task(student, graph, config.table_dtype) for graph in TASKS}
+    graphs = {graph: trace_graph(student, graph, config.table_dtype) for graph in GRAPHS}
     save_graphs({**graphs, PROJECTION: trace_projection(student)}, config.out)
     shutil.copy(tokenizer, config.out / TOKENIZER)
     manifest = Manifest(

@@ -27,11 +27,12 @@ from export.ops.op_model import op_model
 from export.ops.tables import Arrays, bundle_tables
 from export.scoring import expand, hybrid_encode_tables
 from export.session import open_session
-from export.to_onnx import TASKS
+from export.to_onnx import GRAPHS
 from service import native
-from service.bundle import Bundle, TableDtype, load_bundle
+from service.bundle import ENCODER, Bundle, TableDtype, load_bundle
 from service.cpu import usable_cpus
 from service.errors import BundleError
+from service.session import PAIRS, TOKENS
 from training.native import Tables
 from training.product import scan_encode
 from training.student import Student, StudentConfig
@@ -77,7 +78,7 @@ def rebuild(bundle: Bundle, graph: str) -> nn.Module:
     """The traced module of ``graph`` with the weights read back from the bundle."""
     weights = read_weights(bundle.path / graph)
     config = cast(dict[str, Any], bundle.manifest.training.config)
-    make, _ = TASKS[graph]
+    make, _ = GRAPHS[graph]
     model = make(Student(StudentConfig(**config)), bundle.manifest.table_dtype)
     # The graph lacks what inference does not use; if it lacked anything else, the scores would differ.
     model.load_state_dict({name: weights.get(name, value) for name, value in model.state_dict().items()})
@@ -118,13 +119,14 @@ def verify_encoder(tables: Arrays, dtype: TableDtype, inputs: Arrays) -> list[Ch
 
 def verify_graph(bundle: Bundle, graph: str, inputs: Arrays) -> list[Check]:
     """A whole graph of the bundle against torch."""
+    taken = {name: inputs[name] for name in (TOKENS if graph == ENCODER else PAIRS)}
     with torch.no_grad():
-        outputs = rebuild(bundle, graph)(*(torch.from_numpy(array) for array in inputs.values()))
+        outputs = rebuild(bundle, graph)(*(torch.from_numpy(array) for array in taken.values()))
     expected = outputs if isinstance(outputs, tuple) else (outputs,)
     checks = []
     for library in dict.fromkeys((None, native.library_path())):
         session = open_session(bundle.path / graph, library, usable_cpus())
-        for output, found, wanted in zip(session.get_outputs(), session.run(None, inputs), expected, strict=True):
+        for output, found, wanted in zip(session.get_outputs(), session.run(None, taken), expected, strict=True):
             label = f"{graph}, {'fused op' if library else 'portable body'}: {output.name}"
             checks.append(Check(label, float(np.abs(found - wanted.numpy()).max()), SCORE_BOUND))
     return checks
@@ -135,7 +137,7 @@ def verify(bundle: Bundle) -> list[Check]:
     inputs = odd_sentences(bundle.manifest.dims.vocab_size)
     variants = bundle_tables(bundle).items()
     checks = [check for dtype, tables in variants for check in verify_encoder(tables, dtype, inputs)]
-    return checks + [check for graph in TASKS for check in verify_graph(bundle, graph, inputs)]
+    return checks + [check for graph in GRAPHS for check in verify_graph(bundle, graph, inputs)]
 
 
 def main() -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from time import perf_counter
 
 import numpy as np
@@ -17,6 +18,8 @@ from service.caller import Caller
 from service.engine import Floats, Ints, cut
 from service.errors import DeadlineError, InferenceError
 from service.tokenizer import PackedTokens
+
+NO_TOKENS: Ints = np.zeros(1, np.int64)
 
 Score = Callable[[PackedTokens, Ints], Floats]
 
@@ -140,20 +143,24 @@ def run_pieces(pieces: Sequence[Piece]) -> list[Floats | InferenceError]:
         values = pieces[0].job.task.score(packed, pairs)
     except InferenceError:
         return [piece.run() for piece in pieces]
-    return list(np.split(values, np.cumsum([len(piece.pairs) for piece in pieces[:-1]])))
+    ends = accumulate(len(piece.pairs) for piece in pieces)
+    return [values[end - len(piece.pairs) : end] for end, piece in zip(ends, pieces, strict=True)]
 
 
 def join(pieces: Sequence[Piece]) -> tuple[PackedTokens, Ints]:
     """All sentences of ``pieces`` in one, and all their pairs, renumbered."""
-    first_rows = np.cumsum([0, *(len(piece.packed) for piece in pieces)])
-    starts = np.cumsum([0, *(len(piece.packed.token_ids) for piece in pieces)])
-    packed = PackedTokens(
-        np.concatenate([piece.packed.token_ids for piece in pieces]),
-        np.concatenate([np.zeros(1, np.int64), *_ends(pieces, starts)]),
-        np.concatenate([piece.packed.truncated for piece in pieces]),
+    packings = [piece.packed for piece in pieces]
+    cu_seqlens = np.concatenate([NO_TOKENS, *(packed.cu_seqlens[1:] for packed in packings)])
+    cu_seqlens[1:] += _starts([len(packed.token_ids) for packed in packings], list(map(len, packings)))
+    joined = PackedTokens(
+        np.concatenate([packed.token_ids for packed in packings]),
+        cu_seqlens,
+        np.concatenate([packed.truncated for packed in packings]),
     )
-    return packed, np.concatenate([piece.pairs + row for piece, row in zip(pieces, first_rows, strict=False)])
+    pairs = np.concatenate([piece.pairs for piece in pieces])
+    return joined, pairs + _starts(list(map(len, packings)), [len(piece.pairs) for piece in pieces])[:, None]
 
 
-def _ends(pieces: Sequence[Piece], starts: Ints) -> Iterable[Ints]:
-    return (piece.packed.cu_seqlens[1:] + start for piece, start in zip(pieces, starts, strict=False))
+def _starts(sizes: list[int], repeats: list[int]) -> Ints:
+    """Where each of consecutive blocks of ``sizes`` begins, as often as ``repeats`` says."""
+    return np.repeat(np.array([0, *accumulate(sizes[:-1])], np.int64), repeats)

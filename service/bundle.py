@@ -1,10 +1,11 @@
 """The bundle: the folder that export writes and the service runs.
 
-manifest.json  tokenizer.json  similarity.onnx  entailment.onnx  paraphrase.onnx  projection.onnx  weights.bin
+manifest.json  tokenizer.json  weights.bin
+similarity.onnx  entailment.onnx  paraphrase.onnx  encoder.onnx  projection.onnx
 
-One graph a task, so that a request runs nothing of the others'; all read ``weights.bin``. The projection is the
-similarity head on its own, from states float32 [B, D] to unit embeddings [B, m]: with it, and with the output
-``states`` of the similarity's graph, texts can be composed from the states of their parts.
+One graph a task, so that a request runs nothing of the others'; all read ``weights.bin``. The encoder and the
+projection are the two halves of the similarity's graph, with the states float32 [B, D] between them: texts can be
+composed from the states of their parts.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from pydantic import (
 from service.errors import BundleError
 
 SIMILARITY, ENTAILMENT, PARAPHRASE = "similarity.onnx", "entailment.onnx", "paraphrase.onnx"
-PROJECTION, WEIGHTS, TOKENIZER, MANIFEST = "projection.onnx", "weights.bin", "tokenizer.json", "manifest.json"
-FILES = frozenset({SIMILARITY, ENTAILMENT, PARAPHRASE, PROJECTION, WEIGHTS, TOKENIZER})
+ENCODER, PROJECTION = "encoder.onnx", "projection.onnx"
+WEIGHTS, TOKENIZER, MANIFEST = "weights.bin", "tokenizer.json", "manifest.json"
+FILES = frozenset({SIMILARITY, ENTAILMENT, PARAPHRASE, ENCODER, PROJECTION, WEIGHTS, TOKENIZER})
 LABELS = frozenset({"entailment", "neutral", "contradiction"})
 
 TableDtype = Literal["float32", "float16", "int8"]

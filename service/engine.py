@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.bundle import ENTAILMENT, PARAPHRASE, SIMILARITY, Bundle
+from service.bundle import ENCODER, ENTAILMENT, PARAPHRASE, SIMILARITY, Bundle
 from service.cpu import usable_cpus
 from service.errors import BundleError, InferenceError
 from service.pairs import SentencePairs
@@ -132,23 +132,23 @@ class Engine:
         return np.concatenate(results)
 
     def _similarity_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._run(SIMILARITY, "similarity", packed, pairs)
+        return self._run(SIMILARITY, "similarity", packed, pairs=pairs)
 
     def _entailment_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._run(ENTAILMENT, "entailment", packed, pairs)
+        return self._run(ENTAILMENT, "entailment", packed, pairs=pairs)
 
     def _paraphrase_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._run(PARAPHRASE, "paraphrase", packed, pairs)
+        return self._run(PARAPHRASE, "paraphrase", packed, pairs=pairs)
 
     def _embed_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._run(SIMILARITY, "embeddings", packed, NO_PAIRS)[pairs[:, 0]]
+        return self._run(SIMILARITY, "embeddings", packed, pairs=NO_PAIRS)[pairs[:, 0]]
 
     def _states_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._run(SIMILARITY, "states", packed, NO_PAIRS)[pairs[:, 0]]
+        return self._run(ENCODER, "states", packed)[pairs[:, 0]]
 
-    def _run(self, graph: str, output: str, packed: PackedTokens, pairs: Ints) -> Floats:
+    def _run(self, graph: str, output: str, packed: PackedTokens, **more: Ints) -> Floats:
         """``output`` of ``graph``; raises ``InferenceError`` unless all its numbers are finite."""
-        inputs = {"token_ids": packed.token_ids, "cu_seqlens": packed.cu_seqlens, "pairs": pairs}
+        inputs = {"token_ids": packed.token_ids, "cu_seqlens": packed.cu_seqlens, **more}
         try:
             values = self.placement.run(graph, output, inputs)
         except ORT_ERRORS as error:

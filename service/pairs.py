@@ -14,7 +14,7 @@ from service.errors import (
     LengthMismatchError,
     TooManyPairsError,
 )
-from service.texts import PairLimits, Texts, check_characters, check_tokens, cut, positions
+from service.texts import PairLimits, Texts, all_ascii, check_characters, check_tokens, cut, positions
 from service.tokenizer import PackedTokens
 
 
@@ -44,9 +44,11 @@ class Sides:
     def pairs(self, limits: PairLimits) -> SentencePairs:
         """The pairs, checked against ``limits``; raises ``InvalidInputError`` naming the position at fault."""
         size = self._check_size(limits.max_pairs)
-        check_characters(self.positions(), limits.max_text_chars)
         left, right = ([side] * size if isinstance(side, str) else side for side in (self.left, self.right))
-        return SentencePairs.of(zip(left, right, strict=True))
+        pairs = SentencePairs.of(zip(left, right, strict=True))
+        if not all_ascii(pairs.texts, limits.max_text_chars):
+            check_characters(self.positions(), limits.max_text_chars)
+        return pairs
 
     def cut(self, max_chars: int) -> Self:
         """The same with each text cut to ``max_chars`` characters."""

@@ -29,10 +29,10 @@ T = TypeVar("T")
 Check = Callable[[PackedTokens], None]  # raises ``InvalidInputError`` where tokens are not what the request needs
 
 # What takes less than about a millisecond runs on the event loop (``python -m loadtest.dispatch``): a thread costs more
-# than it frees. An entailment head reads 14 MB of weights whatever the number of pairs.
+# than it frees.
 INLINE_CHARACTERS = 2000
-INLINE_TOKENS = 512
-INLINE_PAIRS = {"similarity": 32, "paraphrase": 16, "entailment": 4, "embed": 32}
+INLINE_TOKENS = 1024
+INLINE_PAIRS = {"similarity": 32, "paraphrase": 12, "entailment": 12, "embed": 64}
 CALL_THREADS = 2
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from service import native
-from service.bundle import ENTAILMENT, PARAPHRASE, SIMILARITY, Bundle, Manifest
+from service.bundle import ENCODER, ENTAILMENT, PARAPHRASE, SIMILARITY, Bundle, Manifest
 from service.errors import BundleError, KernelError
 
 logger = logging.getLogger(__name__)
@@ -51,11 +51,11 @@ class Tensor(NamedTuple):
     shape: tuple[int | None, ...]
 
 
-INPUTS = {
+TOKENS = {
     "token_ids": Tensor("tensor(int64)", (None,)),
     "cu_seqlens": Tensor("tensor(int64)", (None,)),
-    "pairs": Tensor("tensor(int64)", (None, 2)),
 }
+PAIRS = TOKENS | {"pairs": Tensor("tensor(int64)", (None, 2))}
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class OpenBundle:
-    """A session on each graph of pairs, by its file name, and the kernel in them."""
+    """A session on each graph that takes tokens, by its file name, and the kernel in them."""
 
     sessions: Mapping[str, ort.InferenceSession]
     kernel: Kernel
@@ -103,7 +103,7 @@ def open_bundle(bundle: Bundle, threads: int, require_fused_op: bool, provider: 
             session = ort.InferenceSession(str(path), options, providers=providers)
         except ORT_ERRORS as error:
             raise BundleError(f"{path}: ONNX Runtime cannot load it: {error}") from error
-        check_signature(session, expected, path)
+        check_signature(session, TOKENS if graph == ENCODER else PAIRS, expected, path)
         sessions[graph] = session
     return OpenBundle(sessions, kernel)
 
@@ -132,10 +132,13 @@ def _with_kernel(threads: int) -> tuple[ort.SessionOptions, Kernel]:
         return session_options(threads), Kernel(PORTABLE, f"{library} cannot be used: {error}")
 
 
-def check_signature(session: ort.InferenceSession, outputs: Mapping[str, Tensor], path: Path) -> None:
+Tensors = Mapping[str, Tensor]
+
+
+def check_signature(session: ort.InferenceSession, inputs: Tensors, outputs: Tensors, path: Path) -> None:
     """Raise ``BundleError`` unless the graph in ``path`` takes and gives exactly what the engine expects."""
     for role, found, expected in (
-        ("inputs", _tensors(session.get_inputs()), INPUTS),
+        ("inputs", _tensors(session.get_inputs()), inputs),
         ("outputs", _tensors(session.get_outputs()), outputs),
     ):
         if found.keys() != expected.keys():
@@ -151,10 +154,10 @@ def outputs(manifest: Manifest) -> dict[str, dict[str, Tensor]]:
         SIMILARITY: {
             "similarity": Tensor("tensor(float)", (None,)),
             "embeddings": Tensor("tensor(float)", (None, manifest.dims.similarity_dim)),
-            "states": Tensor("tensor(float)", (None, manifest.dims.embedding_dim)),
         },
         ENTAILMENT: {"entailment": Tensor("tensor(float)", (None, len(manifest.labels)))},
         PARAPHRASE: {"paraphrase": Tensor("tensor(float)", (None,))},
+        ENCODER: {"states": Tensor("tensor(float)", (None, manifest.dims.embedding_dim))},
     }
 
 

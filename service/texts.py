@@ -71,6 +71,11 @@ def cut(value: Texts, max_chars: int) -> Texts:
     return value[:max_chars] if isinstance(value, str) else [text[:max_chars] for text in value]
 
 
+def all_ascii(texts: Iterable[str], max_chars: int) -> bool:
+    """Whether all ``texts`` are ASCII and within ``max_chars``: all that most requests need to be checked for."""
+    return all(text.isascii() and len(text) <= max_chars for text in texts)
+
+
 def check_characters(positions: Positions, max_chars: int) -> None:
     """Raise ``TextTooLongError`` or ``InvalidTextError`` at the first text that is too long or no Unicode."""
     for where, text in positions:

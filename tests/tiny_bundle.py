@@ -24,6 +24,7 @@ from export.ops.reference import hybrid_encode
 from export.ops.tables import as_dtype
 from export.weights import save_graphs
 from service.bundle import (
+    ENCODER,
     ENTAILMENT,
     FILES,
     PARAPHRASE,
@@ -64,14 +65,16 @@ EMBEDDING = VECTOR + 2 * D_SIDE**2
 
 HEAD = """
 <ir_version: 9, opset_import: ["" : 18, "ai.cmow" : 1]>
-tiny (int64[N] token_ids, int64[boundaries] cu_seqlens, int64[P, 2] pairs) => ({outputs})
+tiny (int64[N] token_ids, int64[boundaries] cu_seqlens{pairs}) => ({outputs})
 {{
-  first = Constant <value = int64 {{0}}> ()
-  second = Constant <value = int64 {{1}}> ()
-  columns = Constant <value = int64[1] {{1}}> ()
+  states = ai.cmow.HybridEncode ({tables})
+"""
+ROWS = """
+  first = Constant <value = int64 {0}> ()
+  second = Constant <value = int64 {1}> ()
+  columns = Constant <value = int64[1] {1}> ()
   left_rows = Gather <axis = 1> (pairs, first)
   right_rows = Gather <axis = 1> (pairs, second)
-  states = ai.cmow.HybridEncode ({tables})
 """
 PROJECT = """
   projected = Gemm (states, projection, projection_bias)
@@ -109,12 +112,13 @@ CLOSENESS = """
 # Of each graph: its outputs, its nodes, and the weights that it has beside the tables.
 GRAPHS = {
     SIMILARITY: (
-        "float[P] similarity, float[B, 384] embeddings, float[B, 1200] states",
-        PROJECT + COSINES,
+        "float[P] similarity, float[B, 384] embeddings",
+        ROWS + PROJECT + COSINES,
         ("projection", "projection_bias"),
     ),
-    ENTAILMENT: ("float[P, 3] entailment", PICK + CLASSIFY, ("hidden", "hidden_bias", "output", "output_bias")),
-    PARAPHRASE: ("float[P] paraphrase", PICK + CLOSENESS, ()),
+    ENTAILMENT: ("float[P, 3] entailment", ROWS + PICK + CLASSIFY, ("hidden", "hidden_bias", "output", "output_bias")),
+    PARAPHRASE: ("float[P] paraphrase", ROWS + PICK + CLOSENESS, ()),
+    ENCODER: ("float[B, 1200] states", "", ()),
 }
 PROJECTION_HEAD = """
 <ir_version: 9, opset_import: ["" : 18]>
@@ -220,8 +224,9 @@ def make_weights(vocab_size: int, table_dtype: TableDtype, hidden_dim: int) -> d
 def make_graph(graph: str, weights: dict[str, NDArray[Any]], table_dtype: TableDtype) -> onnx.ModelProto:
     """One of ``GRAPHS`` with its weights and the op's portable body."""
     outputs, nodes, own = GRAPHS[graph]
+    pairs = "" if graph == ENCODER else ", int64[P, 2] pairs"
     tables = [*TABLES, "scales"] if table_dtype == "int8" else list(TABLES)
-    model = onnx.parser.parse_model(HEAD.format(outputs=outputs, tables=", ".join(tables)) + nodes + "}")
+    model = onnx.parser.parse_model(HEAD.format(pairs=pairs, outputs=outputs, tables=", ".join(tables)) + nodes + "}")
     model.graph.initializer.extend(numpy_helper.from_array(weights[name], name) for name in (*tables[2:], *own))
     model.functions.append(hybrid_encode_function(table_dtype))
     return model

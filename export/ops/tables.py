@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 from export.ops.function_body import DOMAIN, OP_TYPE
 from export.ops.signatures import HYBRID_ENCODE
-from service.bundle import SIMILARITY, Bundle, TableDtype
+from service.bundle import ENCODER, Bundle, TableDtype
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -53,7 +53,7 @@ def to_float32(tables: Arrays) -> dict[str, NDArray[np.float32]]:
 
 def bundle_tables(bundle: Bundle) -> dict[TableDtype, Arrays]:
     """The tables of the bundle's ``HybridEncode`` node: its own as they are, and their values in the other dtypes."""
-    model = onnx.load(bundle.path / SIMILARITY)
+    model = onnx.load(bundle.path / ENCODER)
     (node,) = [node for node in model.graph.node if (node.domain, node.op_type) == (DOMAIN, OP_TYPE)]
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     named = zip(TABLE_NAMES, node.input[len(INPUT_NAMES) - len(TABLE_NAMES) :], strict=False)

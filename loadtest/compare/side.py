@@ -21,7 +21,7 @@ Floats = NDArray[np.float32]
 Task = Literal["similarity", "entailment"]
 Embed = Callable[[Sequence[str]], Floats]
 Score = Callable[[Sequence[Pair]], Floats]
-Encoder = Callable[[Sequence[str], int], Callable[[], Floats]]
+Encoder = Callable[[Sequence[str], int], Callable[[], object]]
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from export.ops.tables import quantise
-from export.scoring import EntailmentModel, ParaphraseModel, SimilarityModel
-from export.to_onnx import TASKS, ExportConfig, export_bundle
+from export.scoring import EncoderModel, EntailmentModel, ParaphraseModel, SimilarityModel
+from export.to_onnx import GRAPHS, ExportConfig, export_bundle
 from export.verify import SCORE_BOUND, Check, verify
-from service.bundle import ENTAILMENT, PARAPHRASE, PROJECTION, SIMILARITY, WEIGHTS, TableDtype, load_bundle
+from service.bundle import ENCODER, ENTAILMENT, PARAPHRASE, PROJECTION, SIMILARITY, WEIGHTS, TableDtype, load_bundle
 from service.composer import Composer
 from service.engine import Engine
 from service.scheduler import anything
@@ -57,30 +57,33 @@ def test_a_check_fails_above_its_bound_and_on_nan() -> None:
         (SIMILARITY, ["HybridEncode"]),
         (ENTAILMENT, ["HybridEncode", "AlignPairs"]),
         (PARAPHRASE, ["HybridEncode", "AlignPairs"]),
+        (ENCODER, ["HybridEncode"]),
     ],
 )
 def test_each_graph_has_one_encoder_node_and_the_documented_signature(
     bundle_folder: Path, graph: str, ops: list[str]
 ) -> None:
     model = onnx.load(bundle_folder / graph, load_external_data=False)
-    assert [value.name for value in model.graph.input] == ["token_ids", "cu_seqlens", "pairs"]
-    assert tuple(value.name for value in model.graph.output) == TASKS[graph][1]
+    assert [value.name for value in model.graph.input] == ["token_ids", "cu_seqlens", "pairs"][
+        : 2 if graph == ENCODER else 3
+    ]
+    assert tuple(value.name for value in model.graph.output) == GRAPHS[graph][1]
     assert [node.op_type for node in model.graph.node if node.domain == "ai.cmow"] == ops
     assert [function.name for function in model.functions] == ops
 
 
 def test_the_graphs_share_each_table(bundle_folder: Path) -> None:
     places = set()
-    for graph in TASKS:
+    for graph in GRAPHS:
         model = onnx.load(bundle_folder / graph, load_external_data=False)
-        (table,) = [tensor for tensor in model.graph.initializer if tensor.name == "encoder.forward_deltas"]
+        (table,) = [tensor for tensor in model.graph.initializer if tensor.name.endswith("forward_deltas")]
         places.add(tuple((entry.key, entry.value) for entry in table.external_data))
     assert len(places) == 1
     assert ("location", WEIGHTS) in places.pop()
 
 
 def test_the_graphs_say_nothing_of_the_machine_that_exported_them(bundle_folder: Path) -> None:
-    for name in (*TASKS, PROJECTION):
+    for name in (*GRAPHS, PROJECTION):
         content = (bundle_folder / name).read_bytes()
         for trace in (str(Path(__file__).parent.parent.parent), "stack_trace", 'File "'):
             assert trace.encode() not in content
@@ -95,7 +98,8 @@ def test_the_engine_serves_what_torch_computes(bundle_folder: Path, student: Stu
     inputs = torch.from_numpy(packed.token_ids), torch.from_numpy(packed.cu_seqlens), torch.arange(4).view(2, 2)
     dtype = bundle.manifest.table_dtype
     with torch.no_grad():
-        similarity, embeddings, states = SimilarityModel(student, dtype)(*inputs)
+        states = EncoderModel(student, dtype)(*inputs[:2])
+        similarity, embeddings = SimilarityModel(student, dtype)(*inputs)
         entailment = EntailmentModel(student, dtype).eval()(*inputs)
         paraphrase = ParaphraseModel(student, dtype).eval()(*inputs)
     np.testing.assert_allclose(engine.similarity(pairs), similarity, atol=SCORE_BOUND)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from unittest.mock import patch
 
-from loadtest.compare.side import Context, Floats, Side, Task
+from export.session import bound_run
+from loadtest.compare.side import Context, Side, Task
 from service import native
-from service.bundle import load_bundle
+from service.bundle import ENCODER, load_bundle
 from service.engine import Engine, EngineOptions
 from service.tokenizer import PackedTokens, Tokenizer
 
@@ -29,9 +30,10 @@ def student_side(engine: Engine) -> Side:
     """What ``engine`` does."""
     files = sorted(engine.bundle.path / name for name in engine.bundle.manifest.files)
 
-    def encoder(texts: Sequence[str], max_tokens: int) -> Callable[[], Floats]:
+    def encoder(texts: Sequence[str], max_tokens: int) -> Callable[[], object]:
         packed = cut_tokens(engine, texts, max_tokens)
-        return lambda: engine.states(packed)
+        inputs = {"token_ids": packed.token_ids, "cu_seqlens": packed.cu_seqlens}
+        return bound_run(engine.placement.cpu.sessions[ENCODER], inputs)
 
     return Side(
         files=files,
