@@ -59,6 +59,8 @@ class FinetuneConfig:
     distill_batch: int = field(default=256, metadata={"help": "sentences with teacher targets a step"})
     gold_repeats: int = field(default=4, metadata={"help": "how often an epoch holds a pair with a gold score"})
     scored_batch: int = field(default=0, metadata={"help": "further pairs with a gold score a step"})
+    gold_batch: int = field(default=0, metadata={"help": "further gold pairs of the gold sets a step"})
+    gold_sets: str = field(default="nli/mnli,nli/rte", metadata={"help": "folders of these below data, by commas"})
     documents: int = field(default=0, metadata={"help": "documents with teacher targets a step"})
     document_tokens: int = field(default=3000, metadata={"help": "tokens of the longest document"})
     max_steps: int = field(default=0, metadata={"help": "end after so many steps; 0 for all epochs"})
@@ -166,6 +168,17 @@ def read_training_pairs(config: FinetuneConfig, tokenizer: Tokenizer) -> PairSet
     return pairs.take(np.repeat(np.arange(len(pairs)), times))
 
 
+def read_gold_sets(config: FinetuneConfig, tokenizer: Tokenizer) -> PairSet:
+    """The training pairs of ``config.gold_sets``, which are read even where no step takes any."""
+    parts = []
+    for folder in config.gold_sets.split(","):
+        paths = split_files(config.data, "train", (folder,))
+        if config.gold_batch and not paths:
+            raise DataError(f"{config.data / folder}: expected a training split for gold_sets, found none")
+        parts += [read_nli(path) for path in paths]
+    return PairSet.of(LabelledPairs.joined([LabelledPairs.of([]), *parts]), tokenizer)
+
+
 def start_student(config: FinetuneConfig) -> Student:
     """The student with fresh heads for pairs, of the sizes that ``config`` asks for, unless its own are kept."""
     distilled = load_student(config.student)
@@ -189,7 +202,8 @@ def finetune(config: FinetuneConfig) -> Student:
     torch.manual_seed(config.seed)
     student, cache = start_student(config), TeacherCache.open(config.teacher_cache)
     tokenizer = Tokenizer(config.student / "tokenizer.json", config.max_tokens)
-    pairs, dev = read_training_pairs(config, tokenizer), PairDev(config.data, tokenizer)
+    pairs, gold = read_training_pairs(config, tokenizer), read_gold_sets(config, tokenizer)
+    dev = PairDev(config.data, tokenizer)
     sentences = tokenize(tokenizer, cache.sentences[: cache.done])
     optimisers = Optimisers(student, config.matrix_lr, config.vector_lr, config.head_lr)
     run, clock = Run(config.out, config), Clock()
@@ -198,13 +212,16 @@ def finetune(config: FinetuneConfig) -> Student:
     start = run.resume(student, optimisers)
     shutil.copy(config.student / "tokenizer.json", config.out)
     write_recipe(config)
-    batches = islice(training_batches(pairs, len(sentences), config), start, steps)
+    batches = islice(training_batches(pairs, len(gold), len(sentences), config), start, steps)
     student.train()
-    for step, (pair_rows, rows) in enumerate(tqdm(batches, total=steps, initial=start, unit=" steps"), start=start):
-        losses = joint_losses(student, pairs.batch(pair_rows), *taught(sentences, cache, rows, step, config), config)
+    for step, (pair_rows, gold_rows, rows) in enumerate(
+        tqdm(batches, total=steps, initial=start, unit=" steps"), start=start
+    ):
+        known = PairBatch.joined(pairs.batch(pair_rows), gold.batch(gold_rows))
+        losses = joint_losses(student, known, *taught(sentences, cache, rows, step, config), config)
         torch.stack(list(losses.values())).sum().backward()
         optimisers.step(warmup_cosine(step, steps))
-        clock.add(2 * len(pair_rows) + len(rows), **{f"{name}_loss": loss.item() for name, loss in losses.items()})
+        clock.add(2 * len(known.accepted) + len(rows), **{f"{name}_loss": loss.item() for name, loss in losses.items()})
         if (step + 1) % config.checkpoint_steps == 0 or step + 1 == steps:
             run.log(step=step + 1, **clock.read(), **dev.score(student.eval()))
             student.train()
@@ -235,19 +252,25 @@ def write_recipe(config: FinetuneConfig) -> None:
     before.then(command_line("training.finetune", config), sources_below(config.data)).write(config.out)
 
 
+Rows = NDArray[np.int64]
+
+
 def training_batches(
-    pairs: PairSet, sentences: int, config: FinetuneConfig
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """(rows of pairs, rows of sentences) of every step of the whole run."""
+    pairs: PairSet, gold: int, sentences: int, config: FinetuneConfig
+) -> Iterator[tuple[Rows, Rows, Rows]]:
+    """Rows of ``pairs``, of the ``gold`` pairs and of the ``sentences`` of every step of the whole run."""
     epochs = (pairs.batches(config.batch, config.seed, epoch) for epoch in range(config.epochs))
     scored = np.flatnonzero(~np.isnan(pairs.similarity))
     more = endless_batches(len(scored), config.scored_batch, config.seed + 1)
+    of_gold = endless_batches(gold, config.gold_batch, config.seed + 2)
     of_sentences = endless_batches(sentences, config.distill_batch, config.seed)
-    for rows, extra, sentence_rows in zip(chain.from_iterable(epochs), more, of_sentences, strict=False):
-        yield np.concatenate([rows, scored[extra]]), sentence_rows
+    for rows, extra, gold_rows, sentence_rows in zip(
+        chain.from_iterable(epochs), more, of_gold, of_sentences, strict=False
+    ):
+        yield np.concatenate([rows, scored[extra]]), gold_rows, sentence_rows
 
 
-def endless_batches(rows: int, batch: int, seed: int) -> Iterator[NDArray[np.int64]]:
+def endless_batches(rows: int, batch: int, seed: int) -> Iterator[Rows]:
     """Shuffled batches, epoch after epoch; empty ones for ``batch`` 0."""
     if batch == 0:
         return repeat(np.zeros(0, np.int64))

@@ -40,6 +40,13 @@ class PairBatch(NamedTuple):
         """Rows int64 [R, 2] of the two sentences of each pair."""
         return torch.arange(len(self.cu_seqlens) - 1).view(-1, 2)
 
+    @staticmethod
+    def joined(first: PairBatch, second: PairBatch) -> PairBatch:
+        """The pairs of both."""
+        cu_seqlens = torch.cat([first.cu_seqlens, second.cu_seqlens[1:] + first.cu_seqlens[-1]])
+        token_ids, _, *known = (torch.cat(both) for both in zip(first, second, strict=True))
+        return PairBatch(token_ids, cu_seqlens, *known)
+
 
 @dataclass(frozen=True)
 class PairSet:

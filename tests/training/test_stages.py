@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.training.tiny_project import kill_at_save, metrics, write_data, write_teacher_cache
+from training.average import AverageConfig, main
 from training.data import DataError
 from training.distill import DistillConfig, distill
 from training.finetune import FinetuneConfig, finetune, two_way
@@ -160,3 +161,26 @@ def test_finetuning_goes_on_with_the_heads_of_a_student(
     assert metrics(tmp_path)[0]["step"] == 1
     with pytest.raises(DataError, match="expected at least 99 rows for a batch, found"):
         finetune(replace(more, out=tmp_path / "large", scored_batch=99))
+
+
+def test_finetuning_with_more_of_some_gold_sets(finetuning: FinetuneConfig, tmp_path: Path) -> None:
+    more = replace(finetuning, out=tmp_path / "more", gold_batch=4, gold_sets="nli/rte,nli/snli", max_steps=1)
+    finetune(more)
+    assert metrics(more.out)[0]["step"] == 1
+    with pytest.raises(DataError, match="nli/other: expected a training split for gold_sets, found none"):
+        finetune(replace(more, out=tmp_path / "other", gold_sets="nli/rte,nli/other"))
+
+
+def test_runs_are_averaged_calibrated_and_recorded(finetuning: FinetuneConfig, tmp_path: Path) -> None:
+    second = replace(finetuning, out=tmp_path / "second", seed=1, max_steps=1)
+    students = [load_student(finetuning.out), finetune(second)]
+    runs = [finetuning.out, second.out]
+    main(AverageConfig(runs=runs, data=finetuning.data, out=tmp_path / "mean"))
+    found = load_student(tmp_path / "mean")
+    torch.testing.assert_close(found.encoder.vectors, torch.stack([s.encoder.vectors for s in students]).mean(dim=0))
+    assert {line["event"] for line in metrics(tmp_path / "mean")} == {"done"}
+    commands = Recipe.read(tmp_path / "mean").commands
+    assert sum("training.finetune" in command for command in commands) == 2
+    assert "training.average" in commands[-1]
+    with pytest.raises(SystemExit, match="expected two runs or more, got 1"):
+        main(AverageConfig(runs=runs[:1], data=finetuning.data, out=tmp_path / "one"))

@@ -1,0 +1,73 @@
+"""The average of students that went on from one: what they agree on stays, what each happened on cancels out.
+
+    python -m training.average --runs runs/seed1 runs/seed2 --data DIR [--out runs/student]
+
+Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing
+inference time" (ICML 2022), its uniform soup.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from service.tokenizer import Tokenizer
+from training.calibrate import calibrate
+from training.options import parse_options
+from training.recipe import Recipe
+from training.run import Run
+from training.student import CheckpointError, Student, load_student, save_student
+
+TOKENIZER = "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class AverageConfig:
+    """What to average."""
+
+    runs: list[Path] = field(metadata={"help": "run folders of training.finetune, two or more"})
+    data: Path = field(metadata={"help": "data folder, for the calibration"})
+    out: Path = field(default=Path("runs/student"), metadata={"help": "folder of the average"})
+    max_tokens: int = field(default=64, metadata={"help": "longer sentences are cut"})
+
+
+def average(students: Sequence[Student]) -> Student:
+    """A student with the mean of all weights; ``CheckpointError`` where the students are of several shapes."""
+    configs = [student.config for student in students]
+    if not students or any(config != configs[0] for config in configs):
+        raise CheckpointError(f"expected students of one shape, got {configs}")
+    mean = Student(configs[0])
+    mean.load_state_dict(mean_state([student.state_dict() for student in students]))
+    return mean
+
+
+def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of every floating-point tensor; of counters the first."""
+    return {
+        name: torch.stack([state[name] for state in states]).mean(dim=0) if first.is_floating_point() else first
+        for name, first in states[0].items()
+    }
+
+
+def main(config: AverageConfig) -> None:
+    """Average, calibrate anew, score on the dev splits and save."""
+    if len(config.runs) < 2:
+        raise SystemExit(f"expected two runs or more, got {len(config.runs)}")
+    student = average([load_student(run) for run in config.runs]).eval()
+    tokenizer = Tokenizer(config.runs[0] / TOKENIZER, config.max_tokens)
+    run = Run(config.out, config)
+    run.log(event="done", **calibrate(student, config.data, tokenizer))
+    save_student(student, config.out)
+    shutil.copy(config.runs[0] / TOKENIZER, config.out)
+    recipe = reduce(lambda before, after: after.after(before), map(Recipe.read, config.runs))
+    recipe.then("python -m training.average --runs RUNS --data DATA", []).write(config.out)
+
+
+if __name__ == "__main__":
+    main(parse_options(AverageConfig))
