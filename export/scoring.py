@@ -11,6 +11,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from export.int8 import Int8Linear, Standardise, on_standardised
 from export.ops.tables import TABLE_NAMES, as_dtype, quantise
@@ -102,8 +103,8 @@ class SimilarityModel(nn.Module):
     def forward(self, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines [P] of ``pairs`` [P, 2], rows of the unit embeddings [B, m], which follow."""
         embeddings = self.head(self.encoder(token_ids, cu_seqlens))
-        cosines = (pick(embeddings, pairs, 0) * pick(embeddings, pairs, 1)).sum(dim=1)
-        return cosines.clamp(-1, 1), embeddings
+        left, right = F.embedding(pairs, embeddings).split(1, dim=1)  # [P, 1, m]
+        return (left * right).sum(dim=(1, 2)).clamp(-1, 1), embeddings
 
 
 class PairModel(nn.Module):

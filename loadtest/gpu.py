@@ -32,12 +32,12 @@ from export.distilbert import INPUTS, FirstTokenState, save_model
 from export.ops.tables import bundle_tables
 from loadtest.gpu_kernel import Kernels, Tensors, check, kernel_seconds, limits, on_device, seconds, shares
 from service.bundle import SIMILARITY, Bundle, load_bundle
-from service.engine import NO_PAIRS
+from service.engine import NO_PAIRS, Engine, EngineOptions
 from service.errors import ProviderError
 from service.native import cuda_library_path
 from service.placement import Gpu, open_gpu
 from service.session import CUDA, PROVIDER_OPTIONS, open_bundle, session_options
-from service.tokenizer import Tokenizer
+from service.tokenizer import PackedTokens, Tokenizer
 
 BATCHES, TOKENS = (256, 32, 1), 64
 RUN_TOKENS = tuple(2**n for n in range(4, 15))  # where CPU and GPU are compared
@@ -164,17 +164,15 @@ def time_student(gpu: Gpu, ids: np.ndarray) -> Report:
 
 def find_threshold(gpu: Gpu, bundle: Bundle, ids: np.ndarray, threads: int) -> Report:
     """Microseconds of runs on the CPU and on the GPU, and the least tokens from which on the GPU is always faster."""
-    cpu = open_bundle(bundle, threads, require_fused_op=True)
+    cpu = Engine(bundle, EngineOptions(threads=threads, require_fused_op=True))
     rows, least = [], RUN_TOKENS[-1] * 2
     for tokens in RUN_TOKENS:
         cu_seqlens = np.arange(0, tokens + 1, 16)
         sentences = np.arange(len(cu_seqlens) - 1)
-        inputs = {
-            "token_ids": ids[:tokens],
-            "cu_seqlens": cu_seqlens,
-            "pairs": np.stack([sentences, sentences[::-1]], axis=1),
-        }
-        on_cpu = wall_seconds(partial(cpu.run, SIMILARITY, "similarity", inputs))
+        packed = PackedTokens(ids[:tokens], cu_seqlens, np.zeros(len(sentences), bool))
+        pairs = np.stack([sentences, sentences[::-1]], axis=1)
+        inputs = {"token_ids": packed.token_ids, "cu_seqlens": cu_seqlens, "pairs": pairs}
+        on_cpu = wall_seconds(partial(cpu.score_similarity, packed, pairs))
         on_gpu = wall_seconds(partial(gpu.run, SIMILARITY, "similarity", inputs))
         rows.append({"tokens": tokens, "cpu us": 1e6 * on_cpu, "gpu us": 1e6 * on_gpu})
     for row in reversed(rows):
@@ -187,13 +185,13 @@ def find_threshold(gpu: Gpu, bundle: Bundle, ids: np.ndarray, threads: int) -> R
 def check_model(gpu: Gpu, bundle: Bundle, ids: np.ndarray) -> float:
     """Largest difference of an embedding between the CPU and the GPU."""
     inputs = model_inputs(batch_of(ids, BATCHES[0]))
-    expected = open_bundle(bundle, 1, require_fused_op=True).run(SIMILARITY, "embeddings", inputs)
+    expected = open_bundle(bundle, require_fused_op=True).run(SIMILARITY, "embeddings", inputs)
     return float(np.abs(gpu.run(SIMILARITY, "embeddings", inputs) - expected).max())
 
 
 def measure_sessions(bundle: Bundle, ids: np.ndarray, threads: int) -> Report:
     """What needs onnxruntime-gpu; raises ``ProviderError`` where it cannot be had."""
-    gpu = open_gpu(bundle, threads)
+    gpu = open_gpu(bundle)
     report: Report = {"largest difference from the CPU": check_model(gpu, bundle, ids)}
     report["times"] = time_student(gpu, ids)
     report["routing"] = find_threshold(gpu, bundle, ids, threads)

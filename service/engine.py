@@ -6,7 +6,9 @@ Letters: B sentences, N packed tokens, P pairs, m similarity width.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise, starmap
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ from service.tokenizer import PackedTokens, Tokenizer
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
+PART_TOKENS = 1024  # a third of a millisecond; less is not worth a thread of its own
 NO_PAIRS: Ints = np.empty((0, 2), np.int64)
 PROBE = [("A man is playing a guitar.", "Somebody makes music.")]
 
@@ -30,7 +33,7 @@ PROBE = [("A man is playing a guitar.", "Somebody makes music.")]
 class EngineOptions:
     """How to run."""
 
-    threads: int = 0  # 0 takes what affinity mask and cgroup quota grant
+    threads: int = 0  # runs side by side; 0 takes what affinity mask and cgroup quota grant
     require_fused_op: bool = False  # refuse to run on the portable encoder
     # A request beyond these is cut into several runs, so that memory stays the same; a longer pair runs alone.
     run_tokens: int = 16_384
@@ -50,7 +53,8 @@ class Engine:
         self.options = options
         self.threads = options.threads or usable_cpus()
         self.tokenizer = _tokenizer(bundle, self.threads)
-        self.placement = place(bundle, self.threads, options.require_fused_op, options.provider, options.gpu_min_tokens)
+        self.placement = place(bundle, options.require_fused_op, options.provider, options.gpu_min_tokens)
+        self._runners = ThreadPoolExecutor(self.threads, "run")
         self.kernel = self.placement.cpu.kernel
         self.provider = self.placement.provider
         try:
@@ -122,14 +126,25 @@ class Engine:
         self, packed: PackedTokens, pairs: Ints, empty: Floats, run: Callable[[PackedTokens, Ints], Floats]
     ) -> Floats:
         """Results of ``run`` on slices of ``pairs`` within the budget, joined; ``empty`` is the result for no pair."""
-        max_tokens, max_pairs = self.options.run_tokens, self.options.run_pairs
-        if 0 < len(pairs) <= max_pairs and len(packed.token_ids) <= max_tokens:
+        slices = self._slices(packed, pairs)
+        if slices == [slice(0, len(pairs))]:
             return run(packed, pairs)
-        results = [empty]
-        for rows in cut(packed.lengths, pairs, max_tokens, max_pairs):
+
+        def run_slice(rows: slice) -> Floats:
             used, local = np.unique(pairs[rows], return_inverse=True)
-            results.append(run(packed.take(used), local.reshape(-1, 2)))
-        return np.concatenate(results)
+            return run(packed.take(used), local.reshape(-1, 2))
+
+        return np.concatenate([empty, *self._runners.map(run_slice, slices)])
+
+    def _slices(self, packed: PackedTokens, pairs: Ints) -> list[slice]:
+        """Consecutive ``pairs`` for one run each: as few as the budget allows, but enough for all threads."""
+        tokens, count = len(packed.token_ids), len(pairs)
+        max_tokens, max_pairs = self.options.run_tokens, self.options.run_pairs
+        if tokens > max_tokens or not 0 < count <= max_pairs:
+            return list(cut(packed.lengths, pairs, max_tokens, max_pairs))
+        parts = 1 if self.placement.on_gpu(tokens) else max(1, min(self.threads, count, tokens // PART_TOKENS))
+        bounds = [count * part // parts for part in range(parts + 1)]
+        return list(starmap(slice, pairwise(bounds)))
 
     def _similarity_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
         return self._run(SIMILARITY, "similarity", packed, pairs=pairs)

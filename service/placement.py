@@ -73,9 +73,13 @@ class Placement:
 
     def run(self, graph: str, output: str, inputs: Arrays) -> NDArray[np.float32]:
         """``output`` of ``graph`` for one run's ``inputs``, on the processor that its number of tokens asks for."""
-        if self.gpu is not None and len(inputs["token_ids"]) >= self.gpu_min_tokens:
+        if self.gpu is not None and self.on_gpu(len(inputs["token_ids"])):
             return self.gpu.run(graph, output, inputs)
         return self.cpu.run(graph, output, inputs)
+
+    def on_gpu(self, tokens: int) -> bool:
+        """Whether a run of so many tokens goes to a GPU."""
+        return self.gpu is not None and tokens >= self.gpu_min_tokens
 
     def check(self) -> None:
         """Raise ``InferenceError`` where there is a GPU and its scores are not those of the CPU."""
@@ -92,19 +96,17 @@ class Placement:
                 raise InferenceError(f"{output} on the GPU: expected at most {AGREEMENT} from the CPU's, got {error}")
 
 
-def place(
-    bundle: Bundle, threads: int, require_fused_op: bool, provider: Provider = "cpu", gpu_min_tokens: int = 0
-) -> Placement:
+def place(bundle: Bundle, require_fused_op: bool, provider: Provider = "cpu", gpu_min_tokens: int = 0) -> Placement:
     """Sessions on ``bundle`` as ``provider`` asks for; ``auto`` takes a GPU where one works.
 
     Raises ``ProviderError`` where ``cuda`` is asked for and cannot be had, and what `open_bundle` raises.
     """
-    cpu = open_bundle(bundle, threads, require_fused_op)
+    cpu = open_bundle(bundle, require_fused_op)
     if provider == "cpu":
         return Placement(cpu, None, "the CPU is asked for", gpu_min_tokens)
     reason = f"runs of {gpu_min_tokens} tokens and more go to the GPU, smaller ones to the CPU"
     try:
-        placement = Placement(cpu, open_gpu(bundle, threads), reason, gpu_min_tokens)
+        placement = Placement(cpu, open_gpu(bundle), reason, gpu_min_tokens)
         placement.check()
     except (ProviderError, InferenceError) as error:
         if provider == "cuda":
@@ -114,7 +116,7 @@ def place(
     return placement
 
 
-def open_gpu(bundle: Bundle, threads: int) -> Gpu:
+def open_gpu(bundle: Bundle) -> Gpu:
     """A session on the first GPU; raises ``ProviderError`` that names the first thing missing."""
     if CUDA not in ort.get_available_providers():
         raise ProviderError(f"onnxruntime {ort.__version__} has no {CUDA}: it comes with pip install '.[gpu]'")
@@ -126,7 +128,7 @@ def open_gpu(bundle: Bundle, threads: int) -> Gpu:
     except OSError as error:
         raise ProviderError(f"no NVIDIA driver: {error}") from error
     ort.preload_dlls()  # CUDA and cuDNN of the extra, which the loader does not find in site-packages on its own
-    model = open_bundle(bundle, threads, require_fused_op=True, provider=CUDA)
+    model = open_bundle(bundle, require_fused_op=True, provider=CUDA)
     if model.provider != CUDA:
         raise ProviderError(f"expected ONNX Runtime to take {CUDA}, it took {model.provider}: its log says why")
     return Gpu(model, native.Faults(library))

@@ -84,13 +84,16 @@ class OpenBundle:
         return np.asarray(values)
 
 
-def open_bundle(bundle: Bundle, threads: int, require_fused_op: bool, provider: str = CPU) -> OpenBundle:
-    """Sessions on ``bundle`` with ``threads`` threads; where ``provider`` cannot be had, ONNX Runtime takes the CPU.
+def open_bundle(bundle: Bundle, require_fused_op: bool, provider: str = CPU) -> OpenBundle:
+    """Sessions on ``bundle``; where ``provider`` cannot be had, ONNX Runtime takes the CPU.
+
+    A run has one thread: to wake a second one costs as much as it saves in a millisecond of work, and larger work is
+    better done in several runs side by side.
 
     Raises ``BundleError`` where a graph cannot be loaded or is not the expected one, ``KernelError`` where
     ``require_fused_op`` and the fused kernels cannot be had.
     """
-    options, kernel = _with_kernel(threads)
+    options, kernel = _with_kernel()
     if kernel.degraded is not None:
         if require_fused_op:
             raise KernelError(f"the fused kernel is required, but {kernel.degraded}")
@@ -119,8 +122,8 @@ def session_options(threads: int) -> ort.SessionOptions:
     return options
 
 
-def _with_kernel(threads: int) -> tuple[ort.SessionOptions, Kernel]:
-    options = session_options(threads)
+def _with_kernel() -> tuple[ort.SessionOptions, Kernel]:
+    options = session_options(1)
     library = native.library_path()
     if library is None:
         return options, Kernel(PORTABLE, f"no {native.LIBRARY} is installed")
@@ -129,7 +132,7 @@ def _with_kernel(threads: int) -> tuple[ort.SessionOptions, Kernel]:
         return options, Kernel(f"fused ({native.kernel_isa(library)})")
     except LIBRARY_ERRORS as error:
         # Fresh options: a failed registration may leave something behind in the first.
-        return session_options(threads), Kernel(PORTABLE, f"{library} cannot be used: {error}")
+        return session_options(1), Kernel(PORTABLE, f"{library} cannot be used: {error}")
 
 
 Tensors = Mapping[str, Tensor]

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from training.alignment import align_pairs
 from training.data import NLI_LABELS
 
+SMALLEST_NORM = 1e-12
+
 
 class SimilarityHead(nn.Module):
     """Projection to the teacher's space; the cosine there is the similarity."""
@@ -24,7 +26,9 @@ class SimilarityHead(nn.Module):
     def forward(self, embeddings: Tensor) -> Tensor:
         """Unit-length vectors [B, m] of encoder embeddings [B, D]."""
         projected: Tensor = self.projection(embeddings)
-        return F.normalize(projected, dim=-1)
+        # What F.normalize does, of which export makes three times the nodes.
+        norms: Tensor = torch.linalg.vector_norm(projected, dim=-1, keepdim=True).clamp_min(SMALLEST_NORM)
+        return projected / norms
 
 
 class Alignment(nn.Module):

@@ -205,7 +205,7 @@ class TestNotStarting:
 
     def test_the_required_gpu_is_missing(self, capsys: pytest.CaptureFixture[str], tiny_bundle: TinyBundle) -> None:
         try:
-            open_gpu(tiny_bundle.load(), 1)
+            open_gpu(tiny_bundle.load())
         except ProviderError:
             error = self.error(capsys, "--port", "0", "--bundle", str(tiny_bundle.path), "--provider", "cuda")
             assert "the GPU is required, but" in error

@@ -13,7 +13,7 @@ import pytest
 
 from service import native
 from service.bundle import PARAPHRASE, SIMILARITY, WEIGHTS, file_entry, load_bundle, read_manifest, write_manifest
-from service.engine import Engine, EngineOptions, cut
+from service.engine import PART_TOKENS, Engine, EngineOptions, cut
 from service.errors import BundleError, InferenceError, KernelError
 from service.session import session_options
 from service.tokenizer import PackedTokens
@@ -69,6 +69,20 @@ def test_scores_do_not_depend_on_the_threads(tiny_bundle: TinyBundle, pairs: lis
             np.testing.assert_array_equal(one, other)
 
 
+def test_large_runs_are_shared_out_among_the_threads(tiny_bundle: TinyBundle) -> None:
+    """Their parts cover all pairs in order; what is too small for two threads stays whole."""
+    engine = Engine(tiny_bundle.load(), EngineOptions(threads=3))
+    pairs = [(f"a man {row} " + "is playing " * 40, f"the dog {row}") for row in range(100)]
+    packed = engine.tokenizer.encode([text for pair in pairs for text in pair])
+    index = np.arange(200).reshape(-1, 2)
+    assert len(packed.token_ids) > 3 * PART_TOKENS
+    assert engine._slices(packed, index) == [slice(0, 33), slice(33, 66), slice(66, 100)]
+    assert engine._slices(packed.take(np.arange(4)), index[:2]) == [slice(0, 2)]
+    assert engine._slices(packed, index[:2]) == [slice(0, 1), slice(1, 2)]
+    alone = [engine.similarity([pair])[0] for pair in pairs]
+    np.testing.assert_array_equal(engine.score_similarity(packed, index), alone)
+
+
 def test_scores_do_not_depend_on_the_cut(engine: Engine, tiny_bundle: TinyBundle, pairs: list[tuple[str, str]]) -> None:
     kernel = engine.kernel.name.split()[0]
     for options in ({"run_tokens": 1}, {"run_tokens": 200}, {"run_pairs": 1}, {"run_pairs": 7}):
@@ -113,6 +127,9 @@ def test_scores_that_are_not_finite_are_an_error(engine: Engine) -> None:
 
         def check(self) -> None:
             """The comparison with a GPU, of which there is none."""
+
+        def on_gpu(self, tokens: int) -> bool:
+            return False
 
     placement, engine.placement = engine.placement, NotANumber()  # type: ignore[assignment]
     try:

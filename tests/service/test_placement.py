@@ -31,14 +31,14 @@ class Told(native.Faults):
 
 def placement(tiny_bundle: TinyBundle, fault: str = "", threshold: int = THRESHOLD) -> Placement:
     """A placement whose GPU is another CPU session."""
-    sessions = [open_bundle(tiny_bundle.load(), 1, require_fused_op=False) for _ in range(2)]
+    sessions = [open_bundle(tiny_bundle.load(), require_fused_op=False) for _ in range(2)]
     return Placement(sessions[0], Gpu(sessions[1], Told(fault)), "for the test", threshold)
 
 
 def why_no_gpu(tiny_bundle: TinyBundle) -> str:
     """The reason; skips the test where there is a GPU."""
     try:
-        open_gpu(tiny_bundle.load(), 1)
+        open_gpu(tiny_bundle.load())
     except ProviderError as error:
         return str(error)
     return pytest.skip("there is a GPU")
@@ -63,7 +63,7 @@ def test_cuda_without_a_gpu_is_an_error(tiny_bundle: TinyBundle) -> None:
 
 
 def test_the_cpu_asks_for_no_gpu(tiny_bundle: TinyBundle) -> None:
-    placed = place(tiny_bundle.load(), 1, require_fused_op=False, provider="cpu")
+    placed = place(tiny_bundle.load(), require_fused_op=False, provider="cpu")
     assert (placed.provider, placed.gpu, placed.reason) == (CPU, None, "the CPU is asked for")
 
 
@@ -87,7 +87,7 @@ def test_a_gpu_serves_what_the_cpu_does(tiny_bundle: TinyBundle) -> None:
     if native.cuda_library_path() is None:
         pytest.skip("no CUDA library: cmow was installed without nvcc")
     try:
-        gpu = open_gpu(tiny_bundle.load(), 1)
+        gpu = open_gpu(tiny_bundle.load())
     except ProviderError as error:
         pytest.skip(f"no GPU: {error}")
     assert gpu.model.provider == CUDA

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from unittest.mock import patch
 
-from export.session import bound_run
+from export.session import bound_run, open_session
 from loadtest.compare.side import Context, Side, Task
 from service import native
 from service.bundle import ENCODER, load_bundle
@@ -28,12 +28,13 @@ def open_portable(context: Context) -> Side:
 
 def student_side(engine: Engine) -> Side:
     """What ``engine`` does."""
+    library = native.library_path()
     files = sorted(engine.bundle.path / name for name in engine.bundle.manifest.files)
 
     def encoder(texts: Sequence[str], max_tokens: int) -> Callable[[], object]:
         packed = cut_tokens(engine, texts, max_tokens)
         inputs = {"token_ids": packed.token_ids, "cu_seqlens": packed.cu_seqlens}
-        return bound_run(engine.placement.cpu.sessions[ENCODER], inputs)
+        return bound_run(open_session(engine.bundle.path / ENCODER, library, engine.threads), inputs)
 
     return Side(
         files=files,
