@@ -17,7 +17,7 @@ import numpy as np
 from service.caller import Caller
 from service.engine import Floats, Ints, cut
 from service.errors import DeadlineError, InferenceError
-from service.tokenizer import PackedTokens
+from service.tokenizer import PackedTokens, Part
 
 NO_TOKENS: Ints = np.zeros(1, np.int64)
 
@@ -45,31 +45,41 @@ class Task:
     inline: Budget
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Job:
-    """Pairs [P, 2] of one request, as rows of ``packed``, on their way to ``answer``.
+    """Pairs [P, 2] of one request, rows of its ``texts`` [B], on their way to ``answer``.
 
+    ``part`` are the texts' tokens, once they are there and ``accept`` has not raised a ``ServiceError`` over them.
     ``placed`` is done once the job has either run or joined the queue.
     """
 
     task: Task
-    packed: PackedTokens
+    texts: Sequence[str]
     pairs: Ints
     caller: Caller
+    accept: Callable[[Part], None]
     placed: asyncio.Future[None]
     answer: asyncio.Future[Floats]
+    part: Part | None = None
     submitted: float = field(default_factory=perf_counter)
     rest: deque[slice] = field(default_factory=deque)
     results: list[Floats] = field(default_factory=list)
 
+    def read(self, part: Part, seconds: float) -> None:
+        """Take the tokens, which took ``seconds``; raises what ``accept`` does."""
+        self.caller.timings.tokenise += seconds
+        self.accept(part)
+        self.part = part
+        self.submitted = perf_counter()
+
     @property
     def tokens(self) -> int:
-        """Tokens N."""
-        return len(self.packed.token_ids)
+        """Tokens N; 0 before they are there."""
+        return 0 if self.part is None else self.part.tokens
 
     def fits(self, budget: Budget) -> bool:
         """Whether one run takes the whole job."""
-        return self.tokens <= budget.tokens and len(self.pairs) <= budget.pairs
+        return len(self.pairs) <= budget.pairs and self.tokens <= budget.tokens
 
     def wanted(self) -> bool:
         """Whether somebody still waits; what is past its deadline fails here."""
@@ -91,16 +101,26 @@ class Job:
     def plan(self, budget: Budget) -> None:
         """Cut into pieces of which each fits, or is one pair."""
         whole = [slice(0, len(self.pairs))]
-        pieces = whole if self.fits(budget) else cut(self.packed.lengths, self.pairs, budget.tokens, budget.pairs)
-        self.rest = deque(pieces)
+        lengths = self._read_part.packed.lengths
+        self.rest = deque(whole if self.fits(budget) else cut(lengths, self.pairs, budget.tokens, budget.pairs))
 
     def next_piece(self) -> Piece:
         """The next pairs that have no result yet."""
         rows = self.rest.popleft()
         if rows == slice(0, len(self.pairs)):
-            return Piece(self, self.packed, self.pairs)
+            return self.whole_piece()
         used, local = np.unique(self.pairs[rows], return_inverse=True)
-        return Piece(self, self.packed.take(used), local.reshape(-1, 2))
+        packed = self._read_part.packed.take(used)
+        return Piece(self, Part(packed, 0, len(packed)), local.reshape(-1, 2))
+
+    def whole_piece(self) -> Piece:
+        """All pairs."""
+        return Piece(self, self._read_part, self.pairs)
+
+    @property
+    def _read_part(self) -> Part:
+        assert self.part is not None, "read() comes first"
+        return self.part
 
     def add(self, values: Floats) -> None:
         """The result of the next piece; the last one makes the answer."""
@@ -115,18 +135,18 @@ class Job:
             self.answer.set_exception(error)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Piece:
     """Pairs of one job with only the sentences that they need."""
 
     job: Job
-    packed: PackedTokens
+    part: Part
     pairs: Ints
 
     def run(self) -> Floats | InferenceError:
         """Its result, computed alone."""
         try:
-            return self.job.task.score(self.packed, self.pairs)
+            return self.job.task.score(self.part.packed, self.pairs)
         except InferenceError as error:
             return error
 
@@ -149,16 +169,29 @@ def run_pieces(pieces: Sequence[Piece]) -> list[Floats | InferenceError]:
 
 def join(pieces: Sequence[Piece]) -> tuple[PackedTokens, Ints]:
     """All sentences of ``pieces`` in one, and all their pairs, renumbered."""
-    packings = [piece.packed for piece in pieces]
+    parts = [piece.part for piece in pieces]
+    pairs = np.concatenate([piece.pairs for piece in pieces])
+    pairs += _starts(list(map(len, parts)), [len(piece.pairs) for piece in pieces])[:, None]
+    return (parts[0].whole if _make_up_a_whole(parts) else _joined([part.packed for part in parts])), pairs
+
+
+def _make_up_a_whole(parts: Sequence[Part]) -> bool:
+    """Whether ``parts`` lie together already, and in this order."""
+    whole = parts[0].whole
+    bounds = [0, *(part.stop for part in parts)]
+    return bounds[-1] == len(whole) and all(
+        part.whole is whole and part.start == start for part, start in zip(parts, bounds, strict=False)
+    )
+
+
+def _joined(packings: list[PackedTokens]) -> PackedTokens:
     cu_seqlens = np.concatenate([NO_TOKENS, *(packed.cu_seqlens[1:] for packed in packings)])
     cu_seqlens[1:] += _starts([len(packed.token_ids) for packed in packings], list(map(len, packings)))
-    joined = PackedTokens(
+    return PackedTokens(
         np.concatenate([packed.token_ids for packed in packings]),
         cu_seqlens,
         np.concatenate([packed.truncated for packed in packings]),
     )
-    pairs = np.concatenate([piece.pairs for piece in pieces])
-    return joined, pairs + _starts(list(map(len, packings)), [len(piece.pairs) for piece in pieces])[:, None]
 
 
 def _starts(sizes: list[int], repeats: list[int]) -> Ints:

@@ -1,28 +1,27 @@
 """Who runs when, and with whom.
 
-Whatever comes in during one turn of the event loop is collected. If it is little, the loop runs it at once, requests of
-one task together; otherwise it queues for one worker thread, which takes as many jobs of a task as the budget allows. A
-job beyond the budget runs piece by piece and goes to the back of the queue after each, so that it holds up nobody.
-``python -m loadtest.dispatch`` prints the times behind the rule.
+Whatever comes in during one turn of the event loop is collected, and its texts are tokenised together. If it is little,
+the loop runs it at once, requests of one task together; otherwise it queues for one worker thread, which takes as many
+jobs of a task as the budget allows. A job beyond the budget runs piece by piece and goes to the back of the queue after
+each, so that it holds up nobody. ``python -m loadtest.dispatch`` prints the times behind the rule.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise
 from operator import attrgetter
 from time import perf_counter
 
-from service.batch import Budget, Job, Piece, Task, run_pieces
-from service.caller import Caller
-from service.engine import Floats, Ints
+from service.batch import Budget, Job, Piece, run_pieces
+from service.engine import Floats
 from service.errors import InferenceError
 from service.metrics import Metrics
-from service.tokenizer import PackedTokens
+from service.tokenizer import PackedTokens, Part
 
 Results = list[Floats | InferenceError]
 
@@ -30,7 +29,8 @@ Results = list[Floats | InferenceError]
 class Batcher:
     """Packs jobs into runs of at most ``budget``; lives on one event loop."""
 
-    def __init__(self, budget: Budget, metrics: Metrics) -> None:
+    def __init__(self, encode: Callable[[Sequence[str]], PackedTokens], budget: Budget, metrics: Metrics) -> None:
+        self._encode = encode
         self._budget = budget
         self._metrics = metrics
         self._collected: list[Job] = []
@@ -38,33 +38,60 @@ class Batcher:
         self._busy = False
         self._thread = ThreadPoolExecutor(1, "inference")
 
-    async def run(self, task: Task, packed: PackedTokens, pairs: Ints, caller: Caller) -> Floats:
-        """The result for ``pairs`` [P, 2], rows of ``packed``.
+    async def run(self, job: Job) -> Floats:
+        """The result of ``job``, whose texts are read here unless they have been.
 
-        Raises ``InferenceError``, ``DeadlineError`` or ``ClientGoneError``; what nobody waits for is not run.
+        Raises ``InferenceError``, ``DeadlineError``, ``ClientGoneError`` or what ``job.accept`` does; what nobody waits
+        for is not run.
         """
-        loop = asyncio.get_running_loop()
-        job = Job(task, packed, pairs, caller, loop.create_future(), loop.create_future())
         if not self._collected:
-            loop.call_soon(self._turn)
+            asyncio.get_running_loop().call_soon(self._turn)
         self._collected.append(job)
         await job.placed
-        return job.answer.result() if job.answer.done() else await caller.wait(job.answer)
+        return job.answer.result() if job.answer.done() else await job.caller.wait(job.answer)
 
     def _turn(self) -> None:
         """Run or queue all that this turn of the event loop has brought."""
         jobs, self._collected = self._collected, []
         for _, group in groupby(sorted(jobs, key=attrgetter("task.name")), attrgetter("task")):
-            self._place(list(group))
+            self._place(self._read(list(group)))
         for job in jobs:
             if not job.placed.done():
                 job.placed.set_result(None)
         self._start()
 
+    def _read(self, jobs: list[Job]) -> list[Job]:
+        """Those of ``jobs``, which have one task, that have their tokens and are accepted with them."""
+        unread = [job for job in jobs if job.part is None and job.wanted()]
+        if unread:
+            started = perf_counter()
+            try:
+                parts = self._tokenise(unread)
+            except Exception as error:  # whatever it is, each waiting request must hear of it
+                parts = [error] * len(unread)
+            seconds = perf_counter() - started
+            for job, part in zip(unread, parts, strict=True):
+                self._hand_over(job, part, seconds)
+        return [job for job in jobs if not job.answer.done()]
+
+    def _tokenise(self, jobs: list[Job]) -> Sequence[Part | Exception]:
+        whole = self._encode([text for job in jobs for text in job.texts])
+        ends = accumulate((len(job.texts) for job in jobs), initial=0)
+        return [Part(whole, *bounds) for bounds in pairwise(ends)]
+
+    def _hand_over(self, job: Job, part: Part | Exception, seconds: float) -> None:
+        self._metrics.tokenised(job.task.name, seconds)
+        try:
+            if isinstance(part, Exception):
+                raise part
+            job.read(part, seconds)
+        except Exception as error:
+            job.fail(error)
+
     def _place(self, jobs: list[Job]) -> None:
         """``jobs`` of one task: the small ones at once if they are few, the rest into the queue."""
         small = [job for job in jobs if job.fits(job.task.inline)]
-        if small and jobs[0].task.inline.holds(small):
+        if small and small[0].task.inline.holds(small):
             self._run_inline(small)
             jobs = [job for job in jobs if not job.answer.done()]
         for job in jobs:
@@ -72,7 +99,7 @@ class Batcher:
             self._queue.append(job)
 
     def _run_inline(self, jobs: list[Job]) -> None:
-        pieces = [Piece(job, job.packed, job.pairs) for job in jobs if job.wanted()]
+        pieces = [job.whole_piece() for job in jobs if job.wanted()]
         if not pieces:
             return
         started = perf_counter()
@@ -133,4 +160,4 @@ class Batcher:
 
 
 def _tokens(pieces: Sequence[Piece]) -> int:
-    return sum(len(piece.packed.token_ids) for piece in pieces)
+    return sum(piece.part.tokens for piece in pieces)

@@ -16,17 +16,19 @@ from typing import TypeVar
 import numpy as np
 
 from service.admission import Admission
-from service.batch import Budget, Task
+from service.batch import Budget, Job, Task
 from service.batcher import Batcher
 from service.caller import Caller, Timings
 from service.engine import Engine, Floats, Ints
 from service.metrics import Metrics
 from service.pairs import SentencePairs
-from service.tokenizer import PackedTokens
+from service.tokenizer import PackedTokens, Part
 
 T = TypeVar("T")
 
-Check = Callable[[PackedTokens], None]  # raises ``InvalidInputError`` where tokens are not what the request needs
+# Raises ``InvalidInputError`` where tokens are not what the request needs: a text without one, or one that was cut. It
+# is not called where there is neither.
+Check = Callable[[PackedTokens], None]
 
 # What takes less than about a millisecond runs on the event loop (``python -m loadtest.dispatch``): a thread costs more
 # than it frees.
@@ -67,7 +69,7 @@ class Scheduler:
         self.admission = admission
         self.model = engine.bundle.manifest.name
         self._metrics = metrics
-        self._batcher = Batcher(budget, metrics)
+        self._batcher = Batcher(engine.tokenizer.encode, budget, metrics)
         self._tokeniser_thread = ThreadPoolExecutor(1, "tokenise")
         self._call_threads = ThreadPoolExecutor(CALL_THREADS, "call")
         scores = (engine.score_similarity, engine.score_paraphrase, engine.score_entailment, engine.score_embeddings)
@@ -104,31 +106,35 @@ class Scheduler:
     async def _score(self, task: Task, caller: Caller, texts: Sequence[str], index: Ints, check: Check) -> Scored:
         caller.texts = texts
         with self.admission.admit(len(index)) as ticket:
-            packed = await self._tokenise(task, caller, texts)
-            tokens = len(packed.token_ids)
-            ticket.charge(tokens)
-            check(packed)
-            values = await self._batcher.run(task, packed, index, caller)
-        return Scored(values, tokens, self._truncated(packed, index), caller.timings)
 
-    async def _tokenise(self, task: Task, caller: Caller, texts: Sequence[str]) -> PackedTokens:
+            def accept(part: Part) -> None:
+                ticket.charge(part.tokens)
+                if not part.whole.plain:
+                    check(part.packed)
+
+            future = asyncio.get_running_loop().create_future
+            job = Job(task, texts, index, caller, accept, future(), future())
+            if sum(map(len, texts)) > INLINE_CHARACTERS:
+                await self._read(job)
+            values = await self._batcher.run(job)
+        return Scored(values, job.tokens, self._truncated(job), caller.timings)
+
+    async def _read(self, job: Job) -> None:
+        """Tokenise the texts of ``job`` on a thread; the batcher does that for short ones."""
         started = perf_counter()
-        if sum(map(len, texts)) <= INLINE_CHARACTERS:
-            packed = self.engine.tokenizer.encode(texts)
-        else:
-            encode = partial(self.engine.tokenizer.encode, texts)
-            packed = await self._on_thread(self._tokeniser_thread, caller, encode)
-        caller.timings.tokenise += (seconds := perf_counter() - started)
-        self._metrics.tokenised(task.name, seconds)
-        return packed
+        encode = partial(self.engine.tokenizer.encode, job.texts)
+        packed = await self._on_thread(self._tokeniser_thread, job.caller, encode)
+        seconds = perf_counter() - started
+        self._metrics.tokenised(job.task.name, seconds)
+        job.read(Part(packed, 0, len(packed)), seconds)
 
     async def _on_thread(self, threads: ThreadPoolExecutor, caller: Caller, work: Callable[[], T]) -> T:
         return await caller.wait(asyncio.get_running_loop().run_in_executor(threads, work))
 
-    def _truncated(self, packed: PackedTokens, index: Ints) -> list[bool]:
+    def _truncated(self, job: Job) -> list[bool]:
         """For each pair, whether one of its texts was cut."""
-        if not np.count_nonzero(packed.truncated):
-            return [False] * len(index)
-        truncated: list[bool] = np.any(packed.truncated[index], axis=1).tolist()
+        if job.part is None or job.part.whole.plain:
+            return [False] * len(job.pairs)
+        truncated: list[bool] = np.any(job.part.packed.truncated[job.pairs], axis=1).tolist()
         self._metrics.truncated.inc(sum(truncated))
         return truncated

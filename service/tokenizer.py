@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
@@ -45,6 +46,11 @@ class PackedTokens:
         """Tokens of each sentence, int64 [B]."""
         return self.cu_seqlens[1:] - self.cu_seqlens[:-1]  # np.diff takes ten times as long on a few
 
+    @cached_property
+    def plain(self) -> bool:
+        """Whether every sentence has a token and none was cut."""
+        return not np.count_nonzero(self.truncated) and np.count_nonzero(self.lengths) == len(self)
+
     def take(self, rows: NDArray[np.int64]) -> PackedTokens:
         """The sentences ``rows`` [R], in that order."""
         lengths = self.lengths[rows]
@@ -52,6 +58,32 @@ class PackedTokens:
         # Each token's old position: a run of consecutive numbers for every sentence.
         positions = np.arange(cu_seqlens[-1]) + np.repeat(self.cu_seqlens[rows] - cu_seqlens[:-1], lengths)
         return PackedTokens(self.token_ids[positions], cu_seqlens, self.truncated[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The sentences ``start`` to ``stop`` of ``whole``, cut out of it only where somebody asks."""
+
+    whole: PackedTokens
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all its sentences."""
+        return int(self.whole.cu_seqlens[self.stop] - self.whole.cu_seqlens[self.start])
+
+    @property
+    def packed(self) -> PackedTokens:
+        """The sentences alone; no number is copied but the offsets."""
+        if len(self) == len(self.whole):
+            return self.whole
+        cu_seqlens = self.whole.cu_seqlens[self.start : self.stop + 1]
+        token_ids = self.whole.token_ids[cu_seqlens[0] : cu_seqlens[-1]]
+        return PackedTokens(token_ids, cu_seqlens - cu_seqlens[0], self.whole.truncated[self.start : self.stop])
 
 
 class LibraryTokenizer:

@@ -265,9 +265,11 @@ def test_limits(engine: Engine) -> None:
         calls = [scheduler.similarity(Caller(), pairs) for pairs in (LARGE, SMALL, SMALL)]
         return await asyncio.gather(*calls, return_exceptions=True)
 
-    results = asyncio.run(together())
-    assert isinstance(results[0], TooManyTokensError)
-    assert results[1].values.shape == results[2].values.shape == (1,)
+    large, small, refused = asyncio.run(together())
+    assert isinstance(large, TooManyTokensError)
+    assert small.values.shape == (1,)
+    assert isinstance(refused, OverloadedError)  # LARGE holds its place until its tokens are known
+    assert (scheduler.admission.items, scheduler.admission.tokens) == (0, 0)
     scheduler.admission.max_request_tokens = 10**6
     large, small, refused = asyncio.run(together())
     assert (large.values.shape, small.values.shape) == ((60,), (1,))
@@ -276,10 +278,19 @@ def test_limits(engine: Engine) -> None:
 
 def test_the_check_decides(engine: Engine) -> None:
     def refuse(packed: PackedTokens) -> None:
-        raise EmptyTextError(f"{len(packed)} texts", "x")
+        raise EmptyTextError(f"{len(packed)} texts, {packed.lengths.tolist()} tokens", "x")
 
-    with pytest.raises(EmptyTextError, match="2 texts"):
-        asyncio.run(gather([make(engine).similarity(Caller(), SMALL, refuse)]))
+    async def beside(others: SentencePairs) -> list[Any]:
+        scheduler = make(engine)
+        empty = SentencePairs.of([("dog", " ")])
+        calls = [scheduler.similarity(Caller(), others), scheduler.similarity(Caller(), empty, refuse)]
+        return await asyncio.gather(*calls, scheduler.similarity(Caller(), SMALL, refuse), return_exceptions=True)
+
+    first, refused, last = asyncio.run(beside(SMALL))
+    assert isinstance(refused, EmptyTextError)
+    assert refused.message == "2 texts, [1, 0] tokens"
+    assert first.values.shape == (1,)
+    assert isinstance(last, EmptyTextError)  # what it is asked in doubt, beside a text without tokens
 
 
 def test_other_work(engine: Engine) -> None:
