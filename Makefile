@@ -50,7 +50,7 @@ $(VENV)/.installed: $(SOURCES) | $(BIN)/python
 	touch $@
 
 $(VENV)/.installed-dev: $(SOURCES) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check ".[cpu,train,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check ".[cpu,ray,train,dev]"
 	touch $@ $(VENV)/.installed
 
 clean:

@@ -1,10 +1,12 @@
 """A million pairs by ``cmow-score --engine ray``, with a worker killed midway, against the local engine's output.
 
-    python -m loadtest.ray_bulk                        # a million pairs; 1 worker, then 2 of which one is killed
+    python -m loadtest.ray_bulk                        # a million pairs; 1 worker, 2, then 2 of which one is killed
     python -m loadtest.ray_bulk --workers 1 2 4 8
 
-Prints the rate of every run, from its first block to its last, and what it found in the output of each. Exits with 1
-where a row is missing, repeated, out of order or scored otherwise, or no worker was killed.
+Prints of every run: the rate from its first block to its last, without what comes before (Ray's start, the workers'
+imports and model); the processors that it kept busy meanwhile, its own process, which writes, and the workers; and what
+it found in the output. Exits with 1 where a row is missing, repeated, out of order or scored otherwise, or no worker
+was killed.
 """
 
 from __future__ import annotations
@@ -19,26 +21,47 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from loadtest.processes import machine
+from loadtest.processes import cpu_seconds, machine
 from loadtest.traffic import WORDS
 
 POLL_SECONDS = 0.05
 BATCH_ROWS = 65_536
+RAY = ("--engine", "ray", "--overwrite")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How far a run is at a time (seconds), and the CPU seconds so far of its own process and of its workers."""
+
+    time: float
+    records: int
+    driver: float
+    workers: float
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One run: its pairs a second from first block to last, and the processes that were killed."""
+    """One run from its first block to its last: pairs a second, processors kept busy; and what was before, killed."""
 
     output: Path
+    startup: float  # seconds to the first block
     rate: float
+    driver: float
+    workers: float
     killed: list[int]
+
+    def __str__(self) -> str:
+        busy = f"own process on {self.driver:.2f} processors, workers on {self.workers:.2f}"
+        if self.killed:  # the time of its second life is not comparable
+            busy = f"process {self.killed[0]} killed midway"
+        return f"{self.rate:,.0f} pairs/second ({busy}; first block after {self.startup:.0f} s)"
 
 
 def make_pairs(path: Path, pairs: int) -> None:
@@ -55,19 +78,40 @@ def make_pairs(path: Path, pairs: int) -> None:
 def score(source: Path, output: Path, flags: Sequence[str], kill_at: int | None = None) -> Outcome:
     """Run ``cmow-score``; one worker is killed once ``kill_at`` rows are written."""
     command = [sys.executable, "-m", "service.bulk.cli", str(source), "--task", "similarity", "-o", str(output), *flags]
-    killed, seen = list[int](), list[tuple[float, int]]()
+    killed, start = list[int](), time.perf_counter()
     with subprocess.Popen(command) as process:
+        samples = [Sample(start, 0, 0, 0)]
         while process.poll() is None:
             time.sleep(POLL_SECONDS)
             records = _records(output)
-            if records and (not seen or records > seen[-1][1]):
-                seen.append((time.perf_counter(), records))
+            if records > samples[-1].records:
+                samples.append(_sample(process.pid, records))
             if kill_at is not None and records >= kill_at and not killed:
                 killed = _kill_worker(process.pid)
     if process.returncode != 0:
         raise SystemExit(f"cmow-score ended with {process.returncode}")
-    (first, before), (last, after) = seen[0], seen[-1]
-    return Outcome(output, (after - before) / (last - first), killed)
+    return _outcome(output, samples, killed)
+
+
+def _sample(parent: int, records: int) -> Sample:
+    workers = 0.0
+    for pid in _workers(parent):
+        with suppress(FileNotFoundError, ProcessLookupError):  # killed just now
+            workers += cpu_seconds(pid)
+    return Sample(time.perf_counter(), records, cpu_seconds(parent), workers)
+
+
+def _outcome(output: Path, samples: Sequence[Sample], killed: list[int]) -> Outcome:
+    start, first, last = samples[0], samples[1], samples[-1]
+    seconds = last.time - first.time
+    return Outcome(
+        output=output,
+        startup=first.time - start.time,
+        rate=(last.records - first.records) / seconds,
+        driver=(last.driver - first.driver) / seconds,
+        workers=(last.workers - first.workers) / seconds,
+        killed=killed,
+    )
 
 
 def findings(expected: Path, found: Path) -> list[str]:
@@ -92,7 +136,8 @@ def main() -> None:
     """Run the local engine, then Ray with each number of workers, and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=1_000_000)
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="the last run has a worker killed")
+    more = "each scores once; the last scores again, with one of them killed"
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help=more)
     options = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory(prefix="cmow-ray-") as folder:
@@ -103,17 +148,15 @@ def _compare(folder: Path, pairs: int, counts: Sequence[int]) -> int:
     source = folder / "pairs.parquet"
     make_pairs(source, pairs)
     local = score(source, folder / "local.parquet", ["--threads", "1"])
-    print(f"local engine, 1 thread: {local.rate:,.0f} pairs/second")
+    print(f"local engine, 1 thread: {local}", flush=True)
     failed = False
-    for position, workers in enumerate(counts):
-        last = position == len(counts) - 1
-        flags = ["--engine", "ray", "--workers", str(workers)]
-        ray = score(source, folder / f"ray{position}.parquet", flags, kill_at=pairs // 2 if last else None)
-        wrong = findings(local.output, ray.output) + ["no worker was killed"] * (last and not ray.killed)
-        verdict = "; ".join(wrong) or f"all {pairs:,} rows once, in order, equal to the local engine's"
-        death = f", process {ray.killed[0]} killed midway" if ray.killed else ""
-        print(f"ray, {workers} workers{death}: {ray.rate:,.0f} pairs/second; {verdict}")
-        failed |= bool(wrong)
+    for kill_at in (None, pairs // 2):
+        for workers in counts if kill_at is None else counts[-1:]:
+            ray = score(source, folder / "ray.parquet", [*RAY, "--workers", str(workers)], kill_at)
+            wrong = findings(local.output, ray.output) + ["no worker was killed"] * bool(kill_at and not ray.killed)
+            verdict = "; ".join(wrong) or f"all {pairs:,} rows once, in order, equal to the local engine's"
+            print(f"ray, {workers} workers: {ray}; {verdict}", flush=True)
+            failed |= bool(wrong)
     return int(failed)
 
 
@@ -127,10 +170,14 @@ def _records(output: Path) -> int:
 
 def _kill_worker(parent: int) -> list[int]:
     """SIGKILL to one of the Ray workers that score below the process ``parent``."""
-    workers = [pid for pid in _descendants(parent) if _command(pid).startswith(b"ray::MapWorker")]
-    for pid in workers[:1]:
+    workers = _workers(parent)[:1]
+    for pid in workers:
         os.kill(pid, signal.SIGKILL)
-    return workers[:1]
+    return workers
+
+
+def _workers(parent: int) -> list[int]:
+    return [pid for pid in _descendants(parent) if _command(pid).startswith(b"ray::MapWorker")]
 
 
 def _descendants(parent: int) -> Iterator[int]:

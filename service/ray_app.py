@@ -8,6 +8,9 @@ is the replica's that answers. It needs ray, the extra ``ray``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import FastAPI
 from ray import serve
 from starlette.concurrency import run_in_threadpool
@@ -19,8 +22,12 @@ from service.settings import Settings
 HEALTH_SECONDS = 10
 
 
-def build(settings: Settings) -> serve.Application:
-    """The application that ``settings`` ask for, one replica until the deployment's configuration says more."""
+def build(arguments: Mapping[str, Any]) -> serve.Application:
+    """The application that the environment and ``arguments``, fields of ``Settings``, ask for.
+
+    One replica until the deployment's configuration says more. Raises ``ValidationError`` for a wrong setting.
+    """
+    settings = Settings(**arguments)
 
     class Replica:
         """``create_app`` in a replica of Ray Serve, which is replaced when its model stops working."""

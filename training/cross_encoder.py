@@ -87,8 +87,11 @@ class PairTeacher:
         )
 
     @staticmethod
-    def load(folder: Path) -> PairTeacher:
-        """The teacher that ``save`` wrote, in bfloat16, to judge with; ``TeacherError`` where the folder holds none."""
+    def load(folder: Path, device: torch.device | str = "cpu") -> PairTeacher:
+        """The teacher that ``save`` wrote, in bfloat16 on ``device``, to judge with.
+
+        ``TeacherError`` where the folder holds none.
+        """
         try:
             note = json.loads((folder / NOTE).read_text())
             weights = load_file(folder / WEIGHTS)
@@ -98,7 +101,8 @@ class PairTeacher:
             raise TeacherError(f"{folder}: expected a pair teacher made by training.pair_teacher: {error}") from error
         model = CrossEncoder(encoder, encoder.config.hidden_size)
         model.load_state_dict(weights)
-        return PairTeacher(model.bfloat16().eval(), AutoTokenizer.from_pretrained(folder), note["max_tokens"])
+        model.bfloat16().eval().to(device)
+        return PairTeacher(model, AutoTokenizer.from_pretrained(folder), note["max_tokens"])
 
     def save(self, folder: Path) -> None:
         """Write weights, configuration and tokeniser into ``folder``."""

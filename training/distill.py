@@ -21,11 +21,12 @@ from torch import Tensor
 
 from service.tokenizer import PackedTokens, Tokenizer
 from training.data import Pair, read_pairs, split_files
+from training.device import DEVICE, Device
 from training.errors import one_line_errors
 from training.losses import distill_loss
 from training.options import parse_options
-from training.packing import batch, tokenize
-from training.parallel import Processes
+from training.packing import batch, placed, tokenize
+from training.parallel import Processes, processes
 from training.recipe import Recipe, command_line
 from training.run import Optimisers, Run, Schedule, train
 from training.student import Student, StudentConfig, load_student, save_student
@@ -42,7 +43,7 @@ class DistillConfig:
     start: Path | None = field(default=None, metadata={"help": "student to start from, as training.pretrain leaves it"})
     out: Path = field(default=Path("runs/distill"), metadata={"help": "run folder"})
     epochs: int = field(default=8, metadata={"help": "passes over the cached sentences"})
-    batch: int = field(default=1024, metadata={"help": "sentences a step"})
+    batch: int = field(default=1024, metadata={"help": "sentences a step, over all processes"})
     matrix_lr: float = field(default=3e-4, metadata={"help": "peak learning rate of the matrix tables"})
     vector_lr: float = field(default=3e-3, metadata={"help": "peak learning rate of the vector table"})
     head_lr: float = field(default=1e-3, metadata={"help": "peak learning rate of the projection"})
@@ -50,6 +51,7 @@ class DistillConfig:
     max_tokens: int = field(default=128, metadata={"help": "longer sentences are cut"})
     checkpoint_steps: int = field(default=1000, metadata={"help": "steps between two checkpoints"})
     seed: int = field(default=0, metadata={"help": "seed of weights and batches"})
+    device: Device = field(default="auto", metadata=DEVICE)
 
 
 class SimilarityDev:
@@ -67,8 +69,8 @@ class SimilarityDev:
         """Spearman's rho by the name of the split."""
         result = {}
         for name, (sentences, gold) in self.splits.items():
-            vectors = student.embed(*batch(sentences, np.arange(len(sentences))))
-            cosine = (vectors[0::2] * vectors[1::2]).sum(dim=1).numpy()
+            vectors = student.embed(*placed(batch(sentences, np.arange(len(sentences))), student.device))
+            cosine = (vectors[0::2] * vectors[1::2]).sum(dim=1).cpu().numpy()
             result[f"{name}_spearman"] = round(float(spearmanr(cosine, gold).statistic), 4)
         return result
 
@@ -85,18 +87,20 @@ def start_student(config: DistillConfig, vocab_size: int, similarity_dim: int) -
     return student
 
 
-def distill(config: DistillConfig) -> Student:
+def distill(config: DistillConfig, world: Processes) -> Student:
     """Run or go on with the distillation that ``config`` describes; returns the trained student."""
     torch.manual_seed(config.seed)
     cache = TeacherCache.open(config.teacher_cache)
     tokenizer = Tokenizer(config.teacher_cache / "tokenizer.json", config.max_tokens)
     dev, sentences = SimilarityDev(config.data, tokenizer), tokenize(tokenizer, cache.sentences[: cache.done])
-    student = start_student(config, tokenizer.vocab_size, cache.targets.shape[1])
+    student = start_student(config, tokenizer.vocab_size, cache.targets.shape[1]).to(world.device)
 
     def losses(step: int, rows: NDArray[np.int64]) -> dict[str, Tensor]:
-        target = torch.from_numpy(cache.targets[rows].astype(np.float32))
-        loss, cosine, pairs = distill_loss(student.embed(*batch(sentences, rows)), target, config.pair_weight)
-        return {"loss": loss, "cosine_loss": cosine, "pair_loss": pairs}
+        target = torch.from_numpy(cache.targets[rows].astype(np.float32)).to(world.device)
+        own = student.embed(*placed(batch(sentences, world.share(rows)), world.device))
+        # Every sentence is compared with all others: each process has the whole loss, and counts for its share of it.
+        parts = distill_loss(world.join(own), target, config.pair_weight)
+        return dict(zip(("loss", "cosine_loss", "pair_loss"), (part / world.count for part in parts), strict=True))
 
     def evaluate() -> dict[str, float]:
         save(student, config)
@@ -104,7 +108,7 @@ def distill(config: DistillConfig) -> Student:
 
     optimisers = Optimisers(student, config.matrix_lr, config.vector_lr, config.head_lr)
     schedule = Schedule(len(sentences), config.batch, config.epochs, config.seed, config.checkpoint_steps)
-    train(Run(config.out, config), student, optimisers, schedule, losses, evaluate, Processes())
+    train(Run(config.out, config, world.first), student, optimisers, schedule, losses, evaluate, world)
     return student
 
 
@@ -118,6 +122,12 @@ def save(student: Student, config: DistillConfig) -> None:
     before.then(command_line("training.distill", config), []).write(config.out)
 
 
+def main() -> None:
+    """Entry point of ``python -m training.distill``."""
+    config = parse_options(DistillConfig)
+    with one_line_errors(), processes(config.device) as world:
+        distill(config, world)
+
+
 if __name__ == "__main__":
-    with one_line_errors():
-        distill(parse_options(DistillConfig))
+    main()

@@ -2,6 +2,7 @@
 
 TrainingError
 ├── DataError         training/data.py: a data file or data set
+├── DeviceError       training/device.py: a device, or several processes where one is expected
 ├── TeacherError      training/teacher.py: a teacher, or a cache of what it said
 ├── CheckpointError   training/student.py: a student or a run to go on with
 └── VocabularyError   training/vocabulary.py: two models with different tokens

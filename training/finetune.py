@@ -26,13 +26,16 @@ from tqdm import tqdm
 from service.tokenizer import PackedTokens, Tokenizer
 from training.calibrate import calibrate
 from training.data import DataError, split_files
+from training.device import DEVICE, Device
 from training.documents import make_documents
+from training.errors import one_line_errors
 from training.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
 from training.losses import binary_losses, correlation_loss, distill_loss, entailment_losses, mixed, soft_losses
 from training.options import parse_options
-from training.packing import PackedBatch, batch, drop_tokens, join, tokenize
+from training.packing import PackedBatch, batch, drop_tokens, join, placed, tokenize
 from training.pair_labels import PairCache
 from training.pairset import PairBatch, PairSet, outputs
+from training.parallel import one_process
 from training.recipe import Recipe, command_line
 from training.run import Clock, Optimisers, Run, shuffled_batches, warmup_cosine
 from training.sources import sources_below
@@ -78,6 +81,7 @@ class FinetuneConfig:
     max_tokens: int = field(default=64, metadata={"help": "longer sentences are cut"})
     checkpoint_steps: int = field(default=500, metadata={"help": "steps between two checkpoints"})
     seed: int = field(default=0, metadata={"help": "seed of head weights, dropout and batches"})
+    device: Device = field(default="auto", metadata=DEVICE)
 
 
 class PairDev:
@@ -141,8 +145,10 @@ def joint_losses(
     student: Student, known: PairBatch, sentences: PackedBatch, teacher: Tensor, config: FinetuneConfig
 ) -> dict[str, Tensor]:
     """Weighted losses of labelled pairs, and of ``sentences`` with ``teacher`` targets [B, m]."""
-    shortened = drop_tokens(known.token_ids, known.cu_seqlens, config.token_dropout)
-    encoded = student.encoder(*join(shortened, sentences))  # one pass over the tables for all losses
+    device = student.device
+    shortened = drop_tokens(known.token_ids, known.cu_seqlens, config.token_dropout)  # the same for every device
+    encoded = student.encoder(*placed(join(shortened, sentences), device))  # one pass over the tables for all losses
+    shortened, known, teacher = placed(shortened, device), known.to(device), teacher.to(device)
     of_pairs, of_sentences = encoded.split([2 * len(known.accepted), len(teacher)])
     found = student.judge(of_pairs, *shortened, known.pairs)
     entailment, similarity, paraphrase = pair_losses(found, known, config)
@@ -199,8 +205,9 @@ def start_student(config: FinetuneConfig) -> Student:
 
 def finetune(config: FinetuneConfig) -> Student:
     """Run or go on with the fine-tuning that ``config`` describes; returns the trained student."""
+    device = one_process(config.device).device
     torch.manual_seed(config.seed)
-    student, cache = start_student(config), TeacherCache.open(config.teacher_cache)
+    student, cache = start_student(config).to(device), TeacherCache.open(config.teacher_cache)
     tokenizer = Tokenizer(config.student / "tokenizer.json", config.max_tokens)
     pairs, gold = read_training_pairs(config, tokenizer), read_gold_sets(config, tokenizer)
     dev = PairDev(config.data, tokenizer)
@@ -280,4 +287,5 @@ def endless_batches(rows: int, batch: int, seed: int) -> Iterator[Rows]:
 
 
 if __name__ == "__main__":
-    finetune(parse_options(FinetuneConfig))
+    with one_line_errors():
+        finetune(parse_options(FinetuneConfig))

@@ -27,6 +27,7 @@ from torch.nn import functional as F
 
 from training.classifier import Classifier, EncoderName
 from training.data import DataError
+from training.device import DEVICE, Device
 from training.errors import one_line_errors
 from training.glue_table import RESULT, Result
 from training.hub import dataset_source, is_data_folder
@@ -91,6 +92,7 @@ class GlueConfig:
     folds: int = field(default=5, metadata={"help": "of the cross-validation where a task has no dev rows"})
     checkpoint_steps: int = field(default=500, metadata={"help": "steps between two checkpoints"})
     seed: int = field(default=0, metadata={"help": "seed of weights, dropout, batches and folds"})
+    device: Device = field(default="auto", metadata=DEVICE)
 
     @property
     def folder(self) -> Path:
@@ -249,7 +251,7 @@ def main(arguments: list[str]) -> None:
     """Entry point of ``python -m training.glue``."""
     with one_line_errors():
         config = read_config(arguments)
-        with processes() as world:
+        with processes(config.device) as world:
             run_task(config, world)
 
 

@@ -31,6 +31,11 @@ def batch(sentences: PackedTokens, rows: NDArray[np.int64]) -> PackedBatch:
     return torch.from_numpy(taken.token_ids), torch.from_numpy(taken.cu_seqlens)
 
 
+def placed(packed: PackedBatch, device: torch.device) -> PackedBatch:
+    """``packed`` on ``device``."""
+    return packed[0].to(device), packed[1].to(device)
+
+
 def join(first: PackedBatch, second: PackedBatch) -> PackedBatch:
     """One batch with the sentences of ``first`` and then those of ``second``."""
     token_ids = torch.cat([first[0], second[0]])

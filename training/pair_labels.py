@@ -22,9 +22,12 @@ from tqdm import tqdm
 
 from training.cross_encoder import PairTeacher
 from training.data import split_files
+from training.device import DEVICE, Device
+from training.errors import one_line_errors
 from training.labelled import LabelledPairs, TextPair, read_nli, read_paraphrases, read_scored
 from training.options import parse_options
 from training.pair_mining import Mine, Neighbours
+from training.parallel import one_process
 from training.recipe import Recipe, command_line
 from training.sources import sources_below
 from training.teacher import TeacherCache, TeacherError
@@ -46,6 +49,7 @@ class PairLabelsConfig:
     batch_tokens: int = field(default=4096, metadata={"help": "tokens in one forward pass"})
     block: int = field(default=8192, metadata={"help": "pairs between two checkpoints"})
     seed: int = field(default=0, metadata={"help": "seed of the mining"})
+    device: Device = field(default="auto", metadata=DEVICE)
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,8 @@ def open_for_writing(config: PairLabelsConfig) -> PairCache:
 
 def label(config: PairLabelsConfig) -> None:
     """Judge the first ``config.judged`` pairs, where they are not judged yet."""
-    teacher, cache = PairTeacher.load(config.teacher), open_for_writing(config)
+    device = one_process(config.device).device
+    teacher, cache = PairTeacher.load(config.teacher, device), open_for_writing(config)
     state = json.loads((config.out / "state.json").read_text())
     before = Recipe.read(config.teacher).after(Recipe.read(config.teacher_cache))
     before.then(command_line("training.pair_labels", config), sources_below(config.data)).write(config.out)
@@ -141,4 +146,5 @@ def label(config: PairLabelsConfig) -> None:
 
 
 if __name__ == "__main__":
-    label(parse_options(PairLabelsConfig))
+    with one_line_errors():
+        label(parse_options(PairLabelsConfig))

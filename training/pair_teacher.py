@@ -25,10 +25,13 @@ from transformers import PreTrainedModel
 
 from training.cross_encoder import PairLogits, PairTeacher, PairTokens, shuffled_length_batches
 from training.data import split_files
+from training.device import DEVICE, Device
+from training.errors import one_line_errors
 from training.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
 from training.losses import entailment_losses
 from training.options import parse_options
 from training.pair_mining import Neighbours, balanced_questions
+from training.parallel import one_process
 from training.recipe import Recipe, command_line
 from training.run import Clock, Run, warmup_cosine
 from training.sources import sources_below, teacher_source
@@ -54,6 +57,7 @@ class PairTeacherConfig:
     dev_rows: int = field(default=1000, metadata={"help": "rows of each dev split scored at a checkpoint"})
     checkpoint_steps: int = field(default=1000, metadata={"help": "steps between two checkpoints"})
     seed: int = field(default=0, metadata={"help": "seed of heads, dropout and batches"})
+    device: Device = field(default="auto", metadata=DEVICE)
 
 
 def training_pairs(config: PairTeacherConfig) -> LabelledPairs:
@@ -128,9 +132,10 @@ def make_optimiser(teacher: PairTeacher, config: PairTeacherConfig) -> torch.opt
 
 def teach(config: PairTeacherConfig) -> PairTeacher:
     """Run or go on with the fine-tuning that ``config`` describes; returns the trained teacher."""
+    device = one_process(config.device).device
     torch.manual_seed(config.seed)
     teacher = PairTeacher.pretrained(config.encoder, config.max_tokens)
-    teacher.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    teacher.model.to(device)
     pairs, dev = training_pairs(config), PairDev(config.data, config.dev_rows)
     tokens = teacher.tokenize(pairs.texts)
     batches = list(epochs_of_batches([len(pair.ids) for pair in tokens], config))
@@ -176,4 +181,5 @@ def epochs_of_batches(lengths: list[int], config: PairTeacherConfig) -> Iterator
 
 
 if __name__ == "__main__":
-    teach(parse_options(PairTeacherConfig))
+    with one_line_errors():
+        teach(parse_options(PairTeacherConfig))

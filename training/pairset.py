@@ -38,7 +38,11 @@ class PairBatch(NamedTuple):
     @property
     def pairs(self) -> Tensor:
         """Rows int64 [R, 2] of the two sentences of each pair."""
-        return torch.arange(len(self.cu_seqlens) - 1).view(-1, 2)
+        return torch.arange(len(self.cu_seqlens) - 1, device=self.cu_seqlens.device).view(-1, 2)
+
+    def to(self, device: torch.device) -> PairBatch:
+        """The same on ``device``."""
+        return PairBatch(*(tensor.to(device) for tensor in self))
 
     @staticmethod
     def joined(first: PairBatch, second: PairBatch) -> PairBatch:
@@ -141,12 +145,12 @@ class PairSet:
 
 @torch.no_grad()
 def outputs(student: Student, pairs: PairSet, block: int = 512) -> PairOutputs:
-    """Everything that ``student`` says of all ``pairs``."""
+    """Everything that ``student`` says of all ``pairs``, on the CPU."""
     order = pairs.sentences.lengths[pairs.pairs].max(axis=1).argsort(kind="stable")
     blocks = np.split(order, range(block, len(order), block))
     parts = []
     for rows in blocks:
-        taken = pairs.batch(rows)
+        taken = pairs.batch(rows).to(student.device)
         parts.append(student(taken.token_ids, taken.cu_seqlens, taken.pairs))
     back = torch.from_numpy(order.argsort())
-    return PairOutputs(*(torch.cat(values)[back] for values in zip(*parts, strict=True)))
+    return PairOutputs(*(torch.cat(values).cpu()[back] for values in zip(*parts, strict=True)))

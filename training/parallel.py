@@ -13,12 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch import distributed as dist
+
+from training.device import Device, DeviceError, choose_device
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,16 @@ class Processes:
             dist.all_reduce(values)
         return values
 
+    def join(self, own: Tensor) -> Tensor:
+        """The rows [B, ...] of all processes from the ``own`` [R, ...] of each, in the order of ``share``.
+
+        A gradient comes back from every process: it is that of the sum of their losses.
+        """
+        if self.count == 1:
+            return own
+        joined: Tensor = _Join.apply(self, own)  # type: ignore[no-untyped-call]
+        return joined
+
     def wait(self) -> None:
         """Go on when all processes are here."""
         if self.count > 1:
@@ -63,16 +76,15 @@ class Processes:
     def _sum_rows(self, grad: Tensor) -> Tensor:
         grad = grad.coalesce()
         rows, values = grad.indices()[0], grad.values()
-        counts = [int(count) for count in self._gather(torch.tensor([len(rows)], device=rows.device))]
-        # A collective needs one length: the rest of the longest is sent as zeros and cut off again.
-        padding = max(counts) - len(rows)
-        all_rows = self._gather(torch.cat([rows, rows.new_zeros(padding)]))
-        all_values = self._gather(torch.cat([values, values.new_zeros(padding, *values.shape[1:])]))
-        rows, values = (
-            torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
-            for parts in (all_rows, all_values)
-        )
+        rows, values = (torch.cat(self._parts(tensor)) for tensor in (rows, values))
         return torch.sparse_coo_tensor(rows[None], values, grad.shape, check_invariants=False).coalesce()
+
+    def _parts(self, own: Tensor) -> list[Tensor]:
+        """``own`` [R, ...] of every process, each of its own length."""
+        counts = [int(count) for count in self._gather(torch.tensor([len(own)], device=own.device))]
+        # A collective needs one length: the rest of the longest is sent as zeros and cut off again.
+        padding = own.new_zeros(max(counts) - len(own), *own.shape[1:])
+        return [part[:count] for part, count in zip(self._gather(torch.cat([own, padding])), counts, strict=True)]
 
     def _gather(self, tensor: Tensor) -> list[Tensor]:
         parts = [torch.empty_like(tensor) for _ in range(self.count)]
@@ -80,15 +92,38 @@ class Processes:
         return parts
 
 
+class _Join(torch.autograd.Function):
+    """See ``Processes.join``."""
+
+    @staticmethod
+    def forward(ctx: Any, world: Processes, own: Tensor) -> Tensor:
+        parts = world._parts(own)
+        ctx.world, ctx.lengths = world, [len(part) for part in parts]
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
+        return None, ctx.world.sum(grad.contiguous()).split(ctx.lengths)[ctx.world.rank]
+
+
+def one_process(device: Device) -> Processes:
+    """This process alone, for a stage that knows no others; ``DeviceError`` where ``torchrun`` started several."""
+    if (count := _count()) > 1:
+        raise DeviceError(f"expected one process, found {count}: this stage does not share its batches")
+    return Processes(device=choose_device(device))
+
+
 @contextmanager
-def processes() -> Iterator[Processes]:
-    """The process group that the environment describes; a single process where it describes none."""
-    count, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
-    on_gpu = torch.cuda.is_available()
-    device = torch.device("cuda", local) if on_gpu else torch.device("cpu")
-    if count == 1:
+def processes(asked: Device) -> Iterator[Processes]:
+    """The process group that the environment describes; a single process where it describes none.
+
+    Raises ``DeviceError`` where the device ``asked`` for is not there.
+    """
+    device = choose_device(asked, int(os.environ.get("LOCAL_RANK", "0")))
+    if _count() == 1:
         yield Processes(device=device)
         return
+    on_gpu = device.type == "cuda"
     if on_gpu:
         torch.cuda.set_device(device)
     # One process may judge all rows of a task by a slow teacher while the others wait.
@@ -97,3 +132,7 @@ def processes() -> Iterator[Processes]:
         yield Processes(dist.get_rank(), dist.get_world_size(), device)
     finally:
         dist.destroy_process_group()
+
+
+def _count() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))

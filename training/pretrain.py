@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from service.bundle import Source
 from service.tokenizer import PackedTokens, Tokenizer
 from training.data import DataError
+from training.device import DEVICE, Device
 from training.errors import one_line_errors
 from training.hub import dataset_source, is_data_folder, running_text
 from training.losses import soft_losses
@@ -64,6 +65,7 @@ class PretrainConfig:
     teacher_tokens: int = field(default=4096, metadata={"help": "tokens in one pass of the teacher"})
     checkpoint_steps: int = field(default=1000, metadata={"help": "steps between two checkpoints"})
     seed: int = field(default=0, metadata={"help": "seed of weights, batches and masks"})
+    device: Device = field(default="auto", metadata=DEVICE)
 
 
 def start_student(config: PretrainConfig, teacher: MaskedTeacher) -> Student:
@@ -146,7 +148,7 @@ def text_sources(data: Path) -> list[Source]:
 def main() -> None:
     """Entry point of ``python -m training.pretrain``."""
     config = parse_options(PretrainConfig)
-    with one_line_errors(), processes() as world:
+    with one_line_errors(), processes(config.device) as world:
         pretrain(config, world)
 
 

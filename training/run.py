@@ -122,7 +122,8 @@ class Run:
 
     def __init__(self, folder: Path, config: Any, writes: bool = True) -> None:
         self.folder, self.writes = folder, writes
-        self.config = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(config).items()}
+        known = {key: value for key, value in asdict(config).items() if key != "device"}  # a run may go on on another
+        self.config = {key: str(value) if isinstance(value, Path) else value for key, value in known.items()}
         folder.mkdir(parents=True, exist_ok=True)
 
     def log(self, **values: float | int | str) -> None:

@@ -120,6 +120,11 @@ class Student(nn.Module):
         self.entailment_temperature = nn.Buffer(torch.tensor(1.0))
         self.paraphrase_shift = nn.Buffer(torch.tensor(0.0))
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.encoder.vectors.device
+
     def embed(self, token_ids: Tensor, cu_seqlens: Tensor) -> Tensor:
         """Unit-length similarity vectors [B, m]."""
         vectors: Tensor = self.similarity_head(self.encoder(token_ids, cu_seqlens))

@@ -32,8 +32,7 @@ def teacher_outputs(name: str, task: Task, examples: Examples, device: torch.dev
 def _pair_teacher_outputs(name: str, task: Task, examples: Examples, device: torch.device) -> Array:
     if not task.is_pair:
         raise TeacherError(f"{name}: a teacher of pairs, expected one of single sentences for {task.folder}")
-    teacher = PairTeacher.load(Path(name))
-    teacher.model.to(device)
+    teacher = PairTeacher.load(Path(name), device)
     judged = teacher.judge([(left, right) for left, right in examples.texts])
     if task.is_regression:
         return np.asarray(1 / (1 + np.exp(-judged.similarity[:, None])), np.float32)

@@ -27,8 +27,10 @@ from tqdm import tqdm
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from training.data import plain_sentences, task_sentences
-from training.errors import TrainingError
+from training.device import DEVICE, Device
+from training.errors import TrainingError, one_line_errors
 from training.options import parse_options
+from training.parallel import one_process
 from training.recipe import Recipe, command_line
 from training.sources import sources_below, teacher_source
 
@@ -52,6 +54,7 @@ class TeacherConfig:
     batch_tokens: int = field(default=4096, metadata={"help": "tokens in one forward pass"})
     block: int = field(default=16_384, metadata={"help": "rows between two checkpoints"})
     seed: int = field(default=0, metadata={"help": "seed of the sentence order"})
+    device: Device = field(default="auto", metadata=DEVICE)
 
 
 def resolve_teacher(name: str) -> str:
@@ -69,7 +72,7 @@ def resolve_teacher(name: str) -> str:
 class SentenceTeacher:
     """Embeds sentences; exact-length batches, so that neither padding nor an attention mask is needed."""
 
-    def __init__(self, name: str, max_tokens: int = 128, device: str = "cpu") -> None:
+    def __init__(self, name: str, max_tokens: int = 128, device: torch.device | str = "cpu") -> None:
         source = resolve_teacher(name)
         self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
         # Eager attention is the faster one for short sequences on a CPU.
@@ -165,7 +168,7 @@ def open_for_writing(config: TeacherConfig, dim: int) -> tuple[list[str], np.mem
 def main() -> None:
     """Entry point of ``python -m training.teacher``."""
     config = parse_options(TeacherConfig)
-    teacher = SentenceTeacher(config.teacher, config.max_tokens, "cuda" if torch.cuda.is_available() else "cpu")
+    teacher = SentenceTeacher(config.teacher, config.max_tokens, one_process(config.device).device)
     sentences, targets, done = open_for_writing(config, teacher.dim)
     state = json.loads((config.out / "state.json").read_text())
     sources = [*sources_below(config.data), teacher_source(config.teacher)]
@@ -181,4 +184,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

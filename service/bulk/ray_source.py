@@ -7,8 +7,6 @@ once, and the results come in the order of the spans.
 
 from __future__ import annotations
 
-import logging
-import os
 import pickle
 import warnings
 from collections.abc import Iterator
@@ -20,13 +18,11 @@ from ray.exceptions import RayError
 
 from service.bulk.blocks import ScoredBlock
 from service.bulk.ray_worker import SCORED, SpanScorer, Work
-from service.cpu import usable_cpus
 from service.errors import BulkError, ServiceError, UsageError
+from service.ray_cluster import cluster
 
-ADDRESS = "RAY_ADDRESS"
 ROUND_SPANS = 4096  # that Ray Data plans at once, so that memory does not grow with the file
 RETRIES = 3  # of a span whose worker dies: more deaths than that are the span's fault
-STORE_BYTES = 512 * 2**20  # object store of a cluster of our own: some hundreds of blocks
 
 
 class RaySource:
@@ -47,7 +43,7 @@ class RaySource:
         """See ``Source``; raises ``UsageError`` where the cluster has no room for the workers."""
         size = self._work.reading.block_rows
         spans = [(start, min(size, self._rows - start)) for start in range(skip, self._rows, size)]
-        with _cluster(self._workers * self._work.engine.threads), _our_errors():
+        with cluster(self._workers * self._work.engine.threads), _our_errors():
             workers = _fitting(self._workers, self._work.engine.threads)
             for first in range(0, len(spans), ROUND_SPANS):
                 yield from self._round(spans[first : first + ROUND_SPANS], workers)
@@ -71,24 +67,6 @@ class RaySource:
             )
         for row in scored.iter_rows():
             yield pickle.loads(row[SCORED])
-
-
-@contextmanager
-def _cluster(cpus: int) -> Iterator[None]:
-    """Ray: the cluster that ``RAY_ADDRESS`` names, or one of our own with ``cpus`` CPUs (0: those of this process)."""
-    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of every plan and every bar
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster of our own reports to nobody
-    os.environ.setdefault("RAY_worker_niceness", "0")  # and comes no later than the local engine would
-    own = {"num_cpus": cpus or usable_cpus(), "object_store_memory": STORE_BYTES, "include_dashboard": False}
-    try:
-        ray.init(logging_level=logging.ERROR, **({} if ADDRESS in os.environ else own))
-    except Exception as error:  # Ray raises no narrower class where a part of it does not come up
-        ray.shutdown()
-        raise BulkError(f"Ray does not start: {error}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _fitting(workers: int, threads: int) -> int:

@@ -22,23 +22,23 @@ from tests.tiny_bundle import TinyBundle
 
 pytestmark = [
     pytest.mark.ray,
-    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason='ray is not installed: pip install ".[ray]"'),
+    pytest.mark.skipif(
+        importlib.util.find_spec("ray") is None, reason='no ray: pip install ".[ray]", then pytest -m ray'
+    ),
 ]
 SERVING = """
 import socket, sys
-import ray
 from ray import serve
 from service.ray_app import build
-from service.settings import Settings
+from service.ray_cluster import cluster
 with socket.create_server(("127.0.0.1", 0)) as free:
     port = free.getsockname()[1]
-ray.init(num_cpus=2, object_store_memory=100 * 2**20, include_dashboard=False, logging_level="ERROR")
-serve.start(http_options={"host": "127.0.0.1", "port": port})
-serve.run(build(Settings()))
-print(f"serving at {port}", flush=True)
-sys.stdin.read()
-serve.shutdown()
-ray.shutdown()
+with cluster(2):
+    serve.start(http_options={"host": "127.0.0.1", "port": port})
+    serve.run(build({"max_pairs": sys.argv[1]}))
+    print(f"serving at {port}", flush=True)
+    sys.stdin.read()
+    serve.shutdown()
 """
 REQUESTS: list[Any] = [
     {"sentence1": "a dog", "sentence2": ["music", "the man is playing guitar"]},
@@ -53,11 +53,8 @@ def port(tiny_bundle: TinyBundle) -> Iterator[int]:
     environment = os.environ | {
         "CMOW_BUNDLE": str(tiny_bundle.path),
         "CMOW_THREADS": "1",
-        "CMOW_MAX_PAIRS": str(MAX_PAIRS),
-        "RAY_worker_niceness": "0",
-        "RAY_USAGE_STATS_ENABLED": "0",
     }
-    command = [sys.executable, "-c", SERVING]
+    command = [sys.executable, "-c", SERVING, str(MAX_PAIRS)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
@@ -66,6 +63,7 @@ def port(tiny_bundle: TinyBundle) -> Iterator[int]:
         assert found is not None
         yield int(found[1])
         process.communicate("")
+    assert process.returncode == 0
 
 
 def test_replies_and_errors_are_those_of_the_service(port: int, tiny_bundle: TinyBundle) -> None:

@@ -10,7 +10,10 @@ from tests.training.tiny_project import write_data, write_teacher_cache
 from training.ablate import LADDER, AblateConfig, ladder, pair_flops, table
 from training.distill import DistillConfig, distill
 from training.heads import EntailmentHead
+from training.parallel import Processes
 from training.student import PAPER, StudentConfig
+
+ALONE = Processes()
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +21,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> AblateConfig:
     folder = tmp_path_factory.mktemp("project")
     data, teacher = write_data(folder / "data"), folder / "teacher"
     write_teacher_cache(teacher)
-    distill(DistillConfig(data=data, teacher_cache=teacher, out=folder / "distill", epochs=1, batch=16))
+    distill(DistillConfig(data=data, teacher_cache=teacher, out=folder / "distill", epochs=1, batch=16), ALONE)
     return AblateConfig(data, folder / "distill", teacher, out=folder / "ablations", steps=2)
 
 

@@ -14,9 +14,11 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedTo
 from service.tokenizer import PackedTokens
 from tests.tiny_bundle import make_tokenizer
 from tests.training.tiny_project import (
+    assert_close,
     kill_at_save,
     labelled,
     metrics,
+    run_in_two_processes,
     scored,
     sentences,
     write_bert,
@@ -112,6 +114,14 @@ def test_a_killed_task_resumes_to_the_same_result(
     assert run_task(again, ALONE) == result
     for name, expected in weights(config.folder).items():
         assert torch.equal(weights(tmp_path)[name], expected), name
+
+
+def test_two_processes_come_to_the_result_of_one(config: GlueConfig, tmp_path: Path) -> None:
+    undropped = replace(config, dropout=0.0, token_dropout=0.0, epochs=2, out=tmp_path / "one")
+    whole = run_task(undropped, ALONE)  # what is dropped is drawn by each process for itself
+    run_in_two_processes("training.glue", replace(undropped, out=tmp_path / "two"))
+    assert_close(weights(tmp_path / "one"), weights(tmp_path / "two"))
+    assert json.loads((tmp_path / "two/result.json").read_text())["metrics"] == pytest.approx(whole.metrics, abs=1e-3)
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -19,8 +19,11 @@ from training.labelled import read_paraphrases, read_scored
 from training.pair_labels import PairCache, PairLabelsConfig, label
 from training.pair_mining import Mine, Neighbours, balanced_questions, clusters
 from training.pair_teacher import PairTeacherConfig, teach
+from training.parallel import Processes
 from training.recipe import Recipe
 from training.teacher import TeacherCache, TeacherError
+
+ALONE = Processes()
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +124,7 @@ def test_a_student_learns_from_the_judgements(labels: PairLabelsConfig, project:
     distilling = DistillConfig(
         data=labels.data, teacher_cache=labels.teacher_cache, out=project / "distill", epochs=1, batch=32
     )
-    distill(distilling)
+    distill(distilling, ALONE)
     config = FinetuneConfig(
         data=labels.data,
         student=project / "distill",

@@ -8,15 +8,25 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.tiny_project import kill_at_save, metrics, write_data, write_teacher_cache
+from tests.training.tiny_project import (
+    assert_close,
+    kill_at_save,
+    metrics,
+    run_in_two_processes,
+    write_data,
+    write_teacher_cache,
+)
 from training.average import AverageConfig, main
 from training.data import DataError
 from training.distill import DistillConfig, distill
 from training.finetune import FinetuneConfig, finetune, two_way
 from training.labelled import read_nli
+from training.parallel import Processes
 from training.recipe import Recipe
 from training.student import CheckpointError, Student, StudentConfig, load_student, save_student
 from training.teacher import TeacherCache, TeacherError, resolve_teacher
+
+ALONE = Processes()
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +51,7 @@ def distilling(project: Path) -> DistillConfig:
 
 @pytest.fixture(scope="module")
 def distilled(distilling: DistillConfig) -> Student:
-    return distill(distilling)
+    return distill(distilling, ALONE)
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +96,15 @@ def test_a_killed_distillation_resumes_to_the_same_result(
     with monkeypatch.context() as patch:
         kill_at_save(2, patch)
         with pytest.raises(KeyboardInterrupt):
-            distill(again)
-    assert_same_weights(distilled, distill(again))
+            distill(again, ALONE)
+    assert_same_weights(distilled, distill(again, ALONE))
+
+
+def test_two_processes_come_to_the_result_of_one(distilling: DistillConfig, distilled: Student, tmp_path: Path) -> None:
+    run_in_two_processes("training.distill", replace(distilling, out=tmp_path))
+    assert_close(distilled.state_dict(), load_student(tmp_path).state_dict())
+    for whole, shared in zip(metrics(distilling.out), metrics(tmp_path), strict=True):
+        assert shared["loss"] == pytest.approx(whole["loss"], abs=1e-3)
 
 
 def test_finetuning_learns_and_keeps_its_threshold(finetuning: FinetuneConfig, finetuned: Student) -> None:
@@ -113,7 +130,7 @@ def test_a_killed_finetuning_resumes_to_the_same_result(
 
 def test_a_resume_with_other_options_is_refused(distilling: DistillConfig, distilled: Student) -> None:
     with pytest.raises(CheckpointError, match=r"begun with .* asked to go on with"):
-        distill(replace(distilling, seed=1))
+        distill(replace(distilling, seed=1), ALONE)
 
 
 def test_two_way_data_count_entailment_above_one_half() -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
+import subprocess
+import sys
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
 
 from service.bundle import Source
@@ -139,3 +145,20 @@ def kill_at_save(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Run, "save", save)
+
+
+def run_in_two_processes(module: str, config: Any) -> None:
+    """``python -m module`` by torchrun, a thread each, with the options of ``config``."""
+    given = {field.name: getattr(config, field.name) for field in fields(config)}
+    words = [word for name, value in given.items() if value not in (None, "") for word in (f"--{name}", str(value))]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", module]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, *words], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def assert_close(expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+    """The same weights but for sums in another order, whose rounding Adam scales up where a gradient is near zero."""
+    assert expected.keys() == found.keys()
+    for name, values in expected.items():
+        torch.testing.assert_close(found[name], values, rtol=0, atol=2e-4, msg=name)

@@ -20,7 +20,7 @@ ROWS = 3000
 
 
 needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason='ray is not installed: pip install ".[ray]"'
+    importlib.util.find_spec("ray") is None, reason='no ray: pip install ".[ray]", then pytest -m ray'
 )
 
 
