@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import sys
 from collections.abc import Callable
 from email.message import Message as Header
 from typing import Any, NoReturn, TypeVar
@@ -103,8 +104,9 @@ def parse_json(body: bytes) -> Any:
         raise MalformedBodyError(f"body: expected JSON: {found} at character {error.pos}") from None
     except RecursionError:
         raise MalformedBodyError("body: expected JSON, got it nested too deeply") from None
-    except ValueError as error:  # a number with thousands of digits
-        raise MalformedBodyError(f"body: expected JSON: {error}") from None
+    except ValueError:  # the one that is left
+        most = sys.get_int_max_str_digits()
+        raise MalformedBodyError(f"body: expected numbers of at most {most} digits, got one with more") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -86,5 +86,5 @@ def reads(*models: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": body_schema(*models)}}}}
 
 
-SCORING_ERRORS = errors(400, 401, 413, 415, 422, 429, 500, 504)
-READING_ERRORS = errors(401, 500)
+SCORING_ERRORS = errors(400, 401, 408, 413, 415, 422, 429, 431, 500, 504)
+READING_ERRORS = errors(400, 401, 408, 431, 500)

@@ -15,6 +15,9 @@ ServiceError
 ├── DeadlineError               the answer did not come in time
 ├── ClientGoneError             the client closed the connection; nobody gets this
 └── RequestError                the client's mistake, or more than the service takes
+    ├── MalformedRequestError   not HTTP/1.1
+    ├── StalledError            the rest of the request does not come
+    ├── HeadTooLargeError       more bytes of headers than the limit
     ├── MalformedBodyError      not UTF-8, or not JSON
     ├── HeaderError             a header's value is not what it must be
     ├── UnauthorizedError       no API key, or an unknown one
@@ -113,6 +116,24 @@ class ClientGoneError(ServiceError):
 
 class RequestError(ServiceError):
     """The client's mistake, or more than the service takes."""
+
+
+class MalformedRequestError(RequestError):
+    """The request is not HTTP/1.1."""
+
+    type = "malformed_request"
+
+
+class StalledError(RequestError):
+    """The rest of the request does not come."""
+
+    type = "request_timeout"
+
+
+class HeadTooLargeError(RequestError):
+    """Request line and headers have more bytes than the limit."""
+
+    type = "head_too_large"
 
 
 class MalformedBodyError(RequestError):
@@ -228,15 +249,18 @@ class InvalidStateError(InvalidInputError):
 
 
 HTTP_STATUS: dict[type[ServiceError], int] = {
+    MalformedRequestError: 400,
     MalformedBodyError: 400,
     HeaderError: 400,
     UnauthorizedError: 401,
     ModelNotFoundError: 404,
     BaselineNotFoundError: 404,
+    StalledError: 408,
     BodyTooLargeError: 413,
     MediaTypeError: 415,
     InvalidInputError: 422,
     OverloadedError: 429,
+    HeadTooLargeError: 431,
     ClientGoneError: 499,  # as nginx logs it; no client ever sees it
     ServiceError: 500,
     NotReadyError: 503,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from service import native
 from service.bundle import ENTAILMENT, PARAPHRASE, SIMILARITY, Bundle
-from service.errors import InferenceError, ProviderError
+from service.errors import InferenceError, KernelError, ProviderError
 from service.session import CUDA, ORT_ERRORS, Arrays, OpenBundle, open_bundle
 
 logger = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ def place(bundle: Bundle, require_fused_op: bool, provider: Provider = "cpu", gp
     try:
         placement = Placement(cpu, open_gpu(bundle), reason, gpu_min_tokens)
         placement.check()
-    except (ProviderError, InferenceError) as error:
+    except (KernelError, ProviderError, InferenceError) as error:
         if provider == "cuda":
             raise ProviderError(f"the GPU is required, but {error}") from error
         placement = Placement(cpu, None, str(error), gpu_min_tokens)
@@ -124,6 +124,10 @@ def open_gpu(bundle: Bundle) -> Gpu:
     if library is None:
         raise ProviderError(f"no {native.CUDA_LIBRARY} is installed: there was no nvcc when cmow was installed")
     try:
+        faults = native.Faults(library)
+    except OSError as error:
+        raise ProviderError(str(error)) from error
+    try:
         ctypes.CDLL(native.CUDA_DRIVER)
     except OSError as error:
         raise ProviderError(f"no NVIDIA driver: {error}") from error
@@ -131,7 +135,7 @@ def open_gpu(bundle: Bundle) -> Gpu:
     model = open_bundle(bundle, require_fused_op=True, provider=CUDA)
     if model.provider != CUDA:
         raise ProviderError(f"expected ONNX Runtime to take {CUDA}, it took {model.provider}: its log says why")
-    return Gpu(model, native.Faults(library))
+    return Gpu(model, faults)
 
 
 def probe() -> Arrays:

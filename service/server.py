@@ -11,6 +11,7 @@ from time import monotonic
 import uvicorn
 from fastapi import FastAPI
 
+from service.protocol import Protocol
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def run_server(app: FastAPI, settings: Settings, listener: socket.socket) -> Non
     """Serve ``app`` on ``listener`` until SIGTERM or SIGINT."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -35,7 +35,7 @@ ORT_ERRORS: tuple[type[Exception], ...] = (
     ort_errors.RuntimeException,
 )
 
-LIBRARY_ERRORS: tuple[type[Exception], ...] = (OSError, AttributeError, *ORT_ERRORS)
+LIBRARY_ERRORS: tuple[type[Exception], ...] = (OSError, *ORT_ERRORS)
 
 PORTABLE = "portable"
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -128,6 +128,7 @@ def _with_kernel() -> tuple[ort.SessionOptions, Kernel]:
     if library is None:
         return options, Kernel(PORTABLE, f"no {native.LIBRARY} is installed")
     try:
+        native.check_kernels(library)
         options.register_custom_ops_library(str(library))
         return options, Kernel(f"fused ({native.kernel_isa(library)})")
     except LIBRARY_ERRORS as error:

@@ -13,6 +13,7 @@ from service.placement import Provider
 
 ENV_PREFIX = "CMOW_"
 BUNDLE = Path(__file__).parent / "bundle"
+MOST_THREADS, MOST_WORKERS = 1024, 256  # a slip of the keyboard must not take the machine down
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -22,6 +23,7 @@ def _listed(value: object) -> object:
 
 
 Listed = BeforeValidator(_listed)
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^\s/]+)$")]  # as browsers send it: without path and last slash
 
 
 class Settings(BaseSettings):
@@ -45,7 +47,8 @@ class Settings(BaseSettings):
     verify_hashes: Annotated[bool, Field(description="compare the bundle's files with their digests")] = True
     baselines: Annotated[Path | None, Field(description="folder of baselines that /compare may use")] = None
     threads: Annotated[
-        NonNegativeInt, Field(description="threads for the model; 0 takes what CPU affinity and quota grant")
+        int,
+        Field(ge=0, le=MOST_THREADS, description="threads for the model; 0 takes what CPU affinity and quota grant"),
     ] = 0
     require_fused_op: Annotated[bool, Field(description="refuse to start without the native kernel")] = False
     provider: Annotated[
@@ -73,18 +76,27 @@ class Settings(BaseSettings):
         PositiveInt, Field(description="most seconds for requests that run when the stop signal comes")
     ] = 20
     # Longer than the idle timeout of common load balancers (60 s), which otherwise meet connections that just closed.
-    keep_alive_seconds: Annotated[PositiveInt, Field(description="seconds that an idle connection stays open")] = 75
-    workers: Annotated[PositiveInt, Field(description="processes that serve, each with its own threads")] = 1
+    keep_alive_seconds: Annotated[
+        PositiveInt,
+        Field(description="seconds that a connection waits for its client: for a request, or the rest of one"),
+    ] = 75
+    workers: Annotated[
+        int, Field(ge=1, le=MOST_WORKERS, description="processes that serve, each with its own threads")
+    ] = 1
     api_keys: Annotated[
         tuple[SecretStr, ...], NoDecode, Listed, Field(description="keys of which each request needs one, with commas")
     ] = ()
     protect_health: Annotated[bool, Field(description="ask for an API key at /health too")] = False
     protect_metrics: Annotated[bool, Field(description="ask for an API key at /metrics too")] = False
     cors_origins: Annotated[
-        tuple[str, ...], NoDecode, Listed, Field(description="origins whose pages may call, with commas; * is any")
+        tuple[Origin, ...], NoDecode, Listed, Field(description="origins whose pages may call, with commas; * is any")
     ] = ()
     otel_endpoint: Annotated[
-        str, Field(description="OTLP/HTTP address for traces, as http://host:4318/v1/traces; empty sends none")
+        str,
+        Field(
+            pattern=r"^(https?://[^\s/]+\S*)?$",
+            description="OTLP/HTTP address for traces, as http://host:4318/v1/traces; empty sends none",
+        ),
     ] = ""
     log_format: Annotated[LogFormat, Field(description="json or plain")] = "json"
     log_texts: Annotated[bool, Field(description="write clients' texts to the access log")] = False

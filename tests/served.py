@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from service import native
 from service.engine import Engine, EngineOptions
@@ -32,7 +32,7 @@ def open_engine(tiny_bundle: TinyBundle, kernel: str, **options: Any) -> Engine:
 
 
 @contextmanager
-def running(app: FastAPI) -> Iterator[str]:
+def running(app: ASGIApp) -> Iterator[str]:
     """The address of a server that really runs ``app``, on a free port of its own."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None, ws="none"))

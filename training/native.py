@@ -6,14 +6,15 @@ Letters: B sentences, N packed tokens, V vocabulary, d matrix side, e vector siz
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import os
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from service.native import installed, load
+from training.errors import TrainingError
 
 LIBRARY_NAME = "libcmow_training.so"
 MAX_MATRIX_DIM = 64
@@ -79,22 +80,16 @@ class AdamCoefficients(ctypes.Structure):
 
 
 @cache
-def library_path() -> Path | None:
-    """Where the installed library is, or ``None``."""
-    spec = importlib.util.find_spec("cmow_native")
-    folders = spec.submodule_search_locations if spec is not None else None
-    paths = (Path(folder) / LIBRARY_NAME for folder in folders or ())
-    return next((path for path in paths if path.is_file()), None)
-
-
-@cache
 def _library() -> ctypes.CDLL:
-    path = library_path()
+    path = installed(LIBRARY_NAME)
     if path is None:
         raise RuntimeError(
             f"expected an installed {LIBRARY_NAME}, found none (it needs a C++ compiler at installation)"
         )
-    library = ctypes.CDLL(str(path))
+    try:
+        library = load(path)
+    except OSError as error:
+        raise TrainingError(str(error)) from error
     pointer, count = ctypes.c_void_p, ctypes.c_int64
     batch, rows = ctypes.POINTER(_Batch), ctypes.POINTER(_RowGradients)
     library.cmow_training_isa.restype = ctypes.c_char_p
@@ -108,9 +103,10 @@ def _library() -> ctypes.CDLL:
     return library
 
 
+@cache
 def available() -> bool:
     """Whether the native library is installed."""
-    return library_path() is not None
+    return installed(LIBRARY_NAME) is not None
 
 
 def isa() -> str:

@@ -33,7 +33,12 @@ HEADERS = {
 
 
 class PageFiles(StaticFiles):
-    """The files in ``assets``, each with ``HEADERS``."""
+    """The files in ``assets``, each whole and with ``HEADERS``."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file at ``path``; a range of it, which a server need not give, would bring errors of another shape."""
+        scope["headers"] = [header for header in scope["headers"] if header[0] != b"range"]
+        return await super().get_response(path, scope)
 
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200

@@ -16,6 +16,7 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
+from service.native import load
 from service.wordpiece.recipe import Recipe, UnsupportedError
 
 NO_ROWS = np.empty(0, np.int64)
@@ -89,11 +90,11 @@ def _strings(pieces: Mapping[str, int]) -> _Strings:
 def _load(path: Path) -> ctypes.CDLL:
     """The library with its functions declared."""
     try:
-        library = ctypes.CDLL(str(path))
-        library.cmow_wordpiece_authority.restype = ctypes.c_char_p
-        authority = library.cmow_wordpiece_authority().decode()
-    except (OSError, AttributeError) as error:
+        library = load(path)
+    except OSError as error:
         raise UnsupportedError(f"{path} cannot be used: {error}") from error
+    library.cmow_wordpiece_authority.restype = ctypes.c_char_p
+    authority = library.cmow_wordpiece_authority().decode()
     if authority != tokenizers.__version__:
         raise UnsupportedError(
             f"{path} has the ids of tokenizers {authority}, but {tokenizers.__version__} is installed"

@@ -219,7 +219,7 @@ def test_openapi_documents_every_status(client: TestClient) -> None:
     for path, operations in document["paths"].items():
         if (operation := operations.get("post")) is None:
             continue
-        expected = {"200", "400", "401", "413", "415", "422", "429", "500", "504"}
+        expected = {"200", "400", "401", "408", "413", "415", "422", "429", "431", "500", "504"}
         assert set(operation["responses"]) == expected | OTHER_STATUSES.get(path, set()), path
         body = operation["requestBody"]["content"]["application/json"]["schema"]
         for schema in body.get("anyOf", [body]):

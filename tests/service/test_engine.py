@@ -18,6 +18,7 @@ from service.errors import BundleError, InferenceError, KernelError
 from service.session import session_options
 from service.tokenizer import PackedTokens
 from tests.served import open_engine
+from tests.stale_library import compile_stale
 from tests.tiny_bundle import WORDS, TinyBundle, make_tiny_bundle
 
 LENGTHS = [1, 2, 3, 5, 16, 63, 64, 65, 129]
@@ -172,6 +173,20 @@ class TestDegraded:
         assert str(broken) in reason
         engine.check()
         with pytest.raises(KernelError, match="cannot be used"):
+            Engine(tiny_bundle.load(), EngineOptions(threads=1, require_fused_op=True))
+
+    def test_with_libraries_of_another_version(
+        self, tiny_bundle: TinyBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        kernels, wordpiece = (compile_stale(tmp_path / name, native.ABI + 1) for name in ("kernels.so", "pieces.so"))
+        monkeypatch.setattr(native, "library_path", lambda: kernels)
+        monkeypatch.setattr(native, "wordpiece_path", lambda: wordpiece)
+        engine = Engine(tiny_bundle.load(), EngineOptions(threads=1))
+        assert (engine.kernel.name, engine.tokenizer.name) == ("portable", "tokenizers")
+        for reason, library in zip(engine.degraded, (kernels, wordpiece), strict=True):
+            assert f"{library} cannot be used: " in reason
+            assert f"expected ABI {native.ABI}, found {native.ABI + 1}" in reason
+        with pytest.raises(KernelError, match=r"the fused kernel is required, but .* found"):
             Engine(tiny_bundle.load(), EngineOptions(threads=1, require_fused_op=True))
 
     def test_with_an_unknown_instruction_set(self, tiny_bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch) -> None:

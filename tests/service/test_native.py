@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import importlib.machinery
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from service import native
+from tests.stale_library import compile_stale
+
+SOURCES = Path(native.__file__).parent
 
 
 def test_the_library_is_installed() -> None:
@@ -40,3 +44,33 @@ def test_not_a_library(tmp_path: Path) -> None:
     (tmp_path / native.LIBRARY).write_bytes(b"text")
     with pytest.raises(OSError, match=native.LIBRARY):
         native.kernel_isa(tmp_path / native.LIBRARY)
+
+
+def test_the_number_is_the_same_on_both_sides() -> None:
+    (number,) = re.findall(r"cmow_abi\(\) { return (\d+); }", (SOURCES / "native_abi.cpp").read_text())
+    assert int(number) == native.ABI
+
+
+@pytest.mark.parametrize("name", [native.LIBRARY, native.CUDA_LIBRARY, native.WORDPIECE_LIBRARY, "libcmow_training.so"])
+def test_what_is_installed_fits(name: str) -> None:
+    library = native.installed(name)
+    if library is None:
+        pytest.skip(f"no {name} is installed")
+    native.load(library)
+
+
+@pytest.mark.parametrize("abi", [native.ABI + 1, native.ABI - 1, None])
+def test_another_version(tmp_path: Path, abi: int | None) -> None:
+    found = "none" if abi is None else abi
+    library = compile_stale(tmp_path / "old.so", abi)
+    says = rf"old\.so was compiled .*: expected ABI {native.ABI}, found {found}; .*: pip install --force-reinstall"
+    with pytest.raises(OSError, match=says):
+        native.load(library)
+
+
+def test_another_version_of_the_cuda_library(tmp_path: Path) -> None:
+    kernels = compile_stale(tmp_path / native.LIBRARY, native.ABI)
+    native.check_kernels(kernels)
+    compile_stale(tmp_path / native.CUDA_LIBRARY, native.ABI + 1)
+    with pytest.raises(OSError, match=rf"{native.CUDA_LIBRARY} was compiled for another version"):
+        native.check_kernels(kernels)

@@ -17,6 +17,10 @@ export function setKey(key) {
   sessionStorage.setItem(KEY, key);
 }
 
+export function hasKey() {
+  return Boolean(sessionStorage.getItem(KEY));
+}
+
 /** The answer to a GET, or a ServiceError. */
 export async function get(path) {
   return (await send(path, { method: "GET" })).body;

@@ -2,7 +2,7 @@
 
 import { post, ServiceError } from "./api.js";
 import { byId, element, notify } from "./dom.js";
-import { logBars } from "./plot.js";
+import { drawBars } from "./plot.js";
 import { cosine, digits, duration, percent } from "./units.js";
 
 const COMMAND = "python -m export.baseline && cmow-serve --baselines runs/baselines";
@@ -40,37 +40,41 @@ function show(body, lines) {
   const sides = body.sides.map((side, row) => ({ ...side, milliseconds: side.latency_ms, ours: row === 0 }));
   const headline = element("p", { class: "summary" }, speedup(sides));
   const canvas = element("div");
-  byId("plot").replaceChildren(headline, canvas, table(sides, lines));
-  redraw = () => canvas.replaceChildren(logBars(sides.map(bar), Math.max(260, canvas.clientWidth)));
+  const note = body.note ? [element("p", { class: "hint" }, body.note)] : [];
+  byId("plot").replaceChildren(headline, canvas, ...note, ...table(sides, lines));
+  redraw = () => canvas.replaceChildren(drawBars(sides.map(bar), Math.max(240, canvas.clientWidth)));
   redraw();
   byId("compare-status").textContent = headline.textContent;
-  if (body.note) explain("How to read this", body.note);
 }
 
 function speedup([ours, ...others]) {
-  const factors = others.map(({ name, milliseconds }) => `${digits(milliseconds / ours.milliseconds)} times faster than ${name}`);
-  return `${duration(ours.milliseconds)} for these pairs: ${factors.join(", ")}`;
+  return `${duration(ours.milliseconds)} for these pairs: ${others.map((side) => factor(ours, side)).join(", ")}`;
+}
+
+function factor(ours, { name, milliseconds }) {
+  const times = milliseconds / ours.milliseconds;
+  return times < 1 ? `${digits(1 / times)} times slower than ${name}` : `${digits(times)} times faster than ${name}`;
 }
 
 function bar({ name, milliseconds, ours, pairs_per_second: rate }) {
   return { name, milliseconds, ours, note: `${digits(rate)} pairs/s` };
 }
 
-/** Scores a side; none where its weights are not trained. */
+/** The scores side by side, where a baseline has any: those of this model alone stand above already. */
 function table(sides, lines) {
-  const head = ["", ...sides.map(({ name }) => name)].map((text) => element("th", { scope: "col" }, text));
+  const scored = sides.filter(({ scores }) => scores);
+  if (scored.length < 2) return [];
+  const head = ["", ...scored.map(({ name }) => name)].map((text) => element("th", { scope: "col" }, text));
   const rows = lines.map(({ text }, row) =>
     element(
       "tr",
       {},
-      element("td", { class: "wrap" }, text),
-      ...sides.map(({ scores }) => element("td", {}, scores ? shown(scores[row]) : "—")),
+      element("td", { class: "wrap" }, element("div", { class: "text", dir: "auto" }, text)),
+      ...scored.map(({ scores }) => element("td", {}, shown(scores[row]))),
     ),
   );
   const content = element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
-  const title = "Scores; — where the weights are not trained for the task";
-  const scroll = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, content);
-  return element("div", {}, element("p", { class: "hint" }, title), scroll);
+  return [element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Scores of both" }, content)];
 }
 
 /** A similarity, or the most probable label of an entailment. */

@@ -1,17 +1,21 @@
 // The page: scores while one types, and says what went wrong where it did.
 
-import { get, post, ServiceError, setKey } from "./api.js";
+import { get, hasKey, post, ServiceError, setKey } from "./api.js";
 import { compare } from "./compare.js";
 import { byId, element, notify } from "./dom.js";
 import { EXAMPLES } from "./examples.js";
-import { drawPairs, summary } from "./scores.js";
-import { cosine, duration, plural } from "./units.js";
+import { drawPairs, join, summary } from "./scores.js";
+import { drawTimings } from "./timings.js";
+import { cosine, plural } from "./units.js";
 
 const PAUSE = 180; // milliseconds without a key before the sentences are sent
+const FIRST = 20; // sentences that a long list shows at first
 
 const premise = byId("premise");
 const hypotheses = byId("hypotheses");
 let threshold = null;
+let pairs = []; // as scored last
+let most = FIRST;
 let timer = 0;
 let running = new AbortController();
 
@@ -33,7 +37,7 @@ async function score() {
   const { sentence, lines } = typed();
   if (!sentence || !lines.length) return ask();
   const texts = lines.map(({ text }) => text);
-  byId("pairs").classList.add("stale");
+  byId("results").setAttribute("aria-busy", "true");
   try {
     const [similarity, entailment] = await Promise.all([
       post("similarity", { sentence1: sentence, sentence2: texts }, running.signal),
@@ -53,28 +57,35 @@ function ask() {
 function showScores(sentence, texts, similarity, entailment) {
   clearResults();
   byId("key-field").hidden = true;
-  drawPairs(byId("pairs"), texts, similarity.body, entailment.body, threshold);
-  byId("status").textContent = summary(texts, similarity.body);
-  const { tokens } = similarity.body.usage;
-  const facts = [
-    ["read", `${plural(tokens, "token")} in ${plural(texts.length, "pair")}`],
-    ["similarity", timing(similarity)],
-    ["entailment", timing(entailment)],
-  ];
-  byId("timings").replaceChildren(...facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
+  pairs = join(texts, similarity.body, entailment.body);
+  draw();
+  byId("status").textContent = summary(pairs);
+  const read = `${plural(similarity.body.usage.tokens, "token")} in ${plural(texts.length, "pair")}`;
+  drawTimings(byId("timings"), read, { similarity, entailment });
   byId("curl").textContent = shell({ sentence1: sentence, sentence2: texts });
   byId("shell").hidden = false;
 }
 
-/** `120 µs in the service (queue 8 µs, …) · 1.9 ms round trip`; the service's part only where it reports it. */
-function timing({ server, roundTrip }) {
-  const parts = server.map(([name, milliseconds]) => `${name} ${duration(milliseconds)}`);
-  return [...(parts.length ? [parts.join(", ")] : []), `round trip ${duration(roundTrip)}`].join(" · ");
+function draw() {
+  drawPairs(byId("pairs"), pairs, { order: byId("order").value, most, threshold });
+  byId("order-field").hidden = pairs.length < 2;
+  byId("all").hidden = pairs.length <= most;
+  byId("all").textContent = `Show all ${pairs.length}`;
+}
+
+function showAll() {
+  most = Infinity;
+  draw();
+  // The button is gone, and with it the focus: go on where the list goes on.
+  const next = byId("pairs").children[FIRST];
+  next.tabIndex = -1;
+  next.focus();
 }
 
 function shell(payload) {
   const text = JSON.stringify(payload, null, 1).replaceAll("'", "'\\''");
-  return `curl ${new URL("similarity", document.baseURI)} \\\n  --json '${text}'`;
+  const key = hasKey() ? `  -H "Authorization: Bearer $KEY" \\\n` : "";
+  return `curl ${new URL("similarity", document.baseURI)} \\\n${key}  --json '${text}'`;
 }
 
 function showError(error, lines) {
@@ -103,14 +114,15 @@ function fieldAtFault(param, lines) {
 
 function clearResults() {
   for (const area of [premise, hypotheses]) area.removeAttribute("aria-invalid");
-  byId("pairs").classList.remove("stale");
+  byId("results").setAttribute("aria-busy", "false");
   for (const id of ["pairs", "timings", "status", "error"]) byId(id).replaceChildren();
-  byId("error").hidden = byId("shell").hidden = true;
+  for (const id of ["error", "shell", "order-field", "all"]) byId(id).hidden = true;
 }
 
 function show({ premise: sentence, hypotheses: texts }) {
   premise.value = sentence;
   hypotheses.value = texts.join("\n");
+  most = FIRST;
   return score();
 }
 
@@ -141,6 +153,9 @@ async function start() {
     await describeService();
     await score();
   });
+  byId("order").addEventListener("change", draw);
+  byId("all").addEventListener("click", showAll);
+  window.addEventListener("online", score);
   byId("compare-button").addEventListener("click", () => compare(typed()));
   await describeService();
   // A reload keeps what was typed.

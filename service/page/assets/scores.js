@@ -6,27 +6,46 @@ import { cosine, percent } from "./units.js";
 const LABELS = ["entailment", "neutral", "contradiction"];
 const VISIBLE = 0.005; // smaller shares would be nothing but the gap beside them
 
-/** One list item for each hypothesis; `threshold` is the cosine from which a pair counts as a paraphrase, or null. */
-export function drawPairs(list, hypotheses, similarity, entailment, threshold) {
-  list.replaceChildren(
-    ...hypotheses.map((text, row) =>
-      element(
-        "li",
-        {},
-        element("p", { class: "text" }, text),
-        similarityBar(similarity.scores[row], threshold),
-        ...entailmentBar(entailment.results[row]),
-        ...(similarity.usage.truncated[row] ? [cutNote()] : []),
-      ),
-    ),
-  );
+/** By the names that the page offers: which of two sentences stands first. */
+const ORDERS = {
+  typed: () => 0,
+  similarity: (a, b) => b.similarity - a.similarity,
+  entailment: (a, b) => b.shares.entailment - a.shares.entailment,
+};
+
+/** What both answers say of each sentence: { text, similarity, label, shares, truncated }. */
+export function join(texts, { scores, usage }, { results }) {
+  return texts.map((text, row) => ({
+    text,
+    similarity: scores[row],
+    label: results[row].label,
+    shares: results[row].scores,
+    truncated: usage.truncated[row],
+  }));
+}
+
+/** A list item for each of the first `most`; `threshold` is the cosine from which a pair is a paraphrase, or null. */
+export function drawPairs(list, pairs, { order, most, threshold }) {
+  const shown = pairs.toSorted(ORDERS[order]).slice(0, most);
+  list.replaceChildren(...shown.map((pair) => drawPair(pair, threshold)));
 }
 
 /** What a screen reader hears when new scores are there. */
-export function summary(hypotheses, similarity) {
-  const best = similarity.scores.reduce((top, score, row, all) => (score > all[top] ? row : top), 0);
-  const closest = `${hypotheses[best]} at ${cosine(similarity.scores[best])}`;
-  return hypotheses.length === 1 ? `Scored: ${closest}` : `${hypotheses.length} sentences scored. Closest: ${closest}`;
+export function summary(pairs) {
+  const [best] = pairs.toSorted(ORDERS.similarity);
+  const closest = `${best.text} at ${cosine(best.similarity)}`;
+  return pairs.length === 1 ? `Scored: ${closest}` : `${pairs.length} sentences scored. Closest: ${closest}`;
+}
+
+function drawPair({ text, similarity, label, shares, truncated }, threshold) {
+  return element(
+    "li",
+    {},
+    element("p", { class: "text", dir: "auto" }, text),
+    similarityBar(similarity, threshold),
+    ...entailmentBar(label, shares),
+    ...(truncated ? [element("p", { class: "cut" }, "Longer than the model reads: cut to its limit.")] : []),
+  );
 }
 
 function similarityBar(score, threshold) {
@@ -41,21 +60,21 @@ function similarityBar(score, threshold) {
   return measure("similarity", track, cosine(score));
 }
 
-function entailmentBar({ label, scores }) {
+function entailmentBar(label, shares) {
   const stack = element("div", { class: "stack" });
   const legend = element("p", { class: "legend" });
   for (const name of LABELS) {
-    if (scores[name] >= VISIBLE) stack.append(share(name, scores[name]));
+    if (shares[name] >= VISIBLE) stack.append(segment(name, shares[name]));
     const key = element("i", { class: name });
-    legend.append(element("span", { class: name === label ? "best" : "rest" }, key, `${name} ${percent(scores[name])}`));
+    legend.append(element("span", { class: name === label ? "best" : "rest" }, key, `${name} ${percent(shares[name])}`));
   }
   return [measure("entailment", stack, ""), legend];
 }
 
-function share(name, part) {
-  const segment = element("span", { class: name });
-  segment.style.flexGrow = 100 * part; // a sum below 1 would leave a gap
-  return segment;
+function segment(name, share) {
+  const part = element("span", { class: name });
+  part.style.flexGrow = 100 * share; // a sum below 1 would leave a gap
+  return part;
 }
 
 function measure(name, bar, value) {
@@ -67,8 +86,4 @@ function measure(name, bar, value) {
     bar,
     element("span", { class: "value" }, value),
   );
-}
-
-function cutNote() {
-  return element("p", { class: "cut" }, "Longer than the model reads: cut to its limit.");
 }

@@ -1,25 +1,23 @@
-// Numbers for people: three significant digits, and the unit that suits.
+// Numbers for people: two or three significant digits, and the unit that suits.
 
-const STEPS = [
-  [1000, "s", 1000],
-  [1, "ms", 1],
-  [0, "µs", 0.001],
-];
+const WHOLE = { maximumFractionDigits: 0 };
+const THREE = { minimumSignificantDigits: 3, maximumSignificantDigits: 3 };
 
 /** Milliseconds as `310 µs`, `4.20 ms` or `1.24 s`. */
 export function duration(milliseconds) {
-  const [, unit, scale] = STEPS.find(([from]) => milliseconds >= from);
-  return `${digits(milliseconds / scale)}\u202f${unit}`;
+  if (milliseconds < 0.9995) return `${number(1000 * milliseconds, WHOLE)}\u202fµs`;
+  if (milliseconds < 999.5) return `${number(milliseconds, THREE)}\u202fms`;
+  return `${number(milliseconds / 1000, THREE)}\u202fs`;
 }
 
-/** `1,234` or `0.0123`. */
+/** `1,234`, `57` or `0.0123`. */
 export function digits(value) {
-  return value.toLocaleString("en", value >= 100 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 });
+  return number(value, value >= 10 ? WHOLE : { maximumSignificantDigits: 2 });
 }
 
-/** `0.61` or `−0.03`, with a minus sign and not a hyphen. */
+/** `0.61` or `−0.03`, with a minus sign and not a hyphen; no `−0.00`. */
 export function cosine(score) {
-  return score.toFixed(2).replace("-", "−");
+  return score.toFixed(2).replace(/^-0\.00$/, "0.00").replace("-", "−");
 }
 
 export function percent(share) {
@@ -27,5 +25,9 @@ export function percent(share) {
 }
 
 export function plural(count, noun) {
-  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+  return `${number(count, WHOLE)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+function number(value, format) {
+  return value.toLocaleString("en", format);
 }
