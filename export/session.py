@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import onnxruntime
@@ -25,12 +24,17 @@ def open_session(model: bytes | Path, library: Path | None = None, threads: int 
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
-def bound_run(session: onnxruntime.InferenceSession, batch: Arrays) -> Callable[[], object]:
-    """A run of ``session`` on ``batch`` into one output buffer, as inside a graph: no copies to and from Python."""
+def bound_run(session: onnxruntime.InferenceSession, batch: Arrays) -> Callable[[], onnxruntime.OrtValue]:
+    """A run of ``session`` on ``batch`` into its one output, as inside a graph: no copies to and from Python."""
     binding = session.io_binding()
     for name, array in batch.items():
         binding.bind_cpu_input(name, array)
     (first,) = session.run(None, dict(batch))
     buffer = onnxruntime.OrtValue.ortvalue_from_numpy(first)
     binding.bind_ortvalue_output(session.get_outputs()[0].name, buffer)
-    return partial(session.run_with_iobinding, binding)
+
+    def run() -> onnxruntime.OrtValue:
+        session.run_with_iobinding(binding)
+        return buffer
+
+    return run

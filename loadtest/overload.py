@@ -100,7 +100,8 @@ async def demonstrate(server: Running, options: argparse.Namespace) -> list[str]
     asked = await questions(server, 200, (options.pairs,))
     await closed_loop(server, asked, 8, options.warm_up)
     unloaded, _ = await closed_loop(server, asked, 1, options.warm_up)
-    _, capacity = await closed_loop(server, asked, options.connections, options.warm_up)
+    # As many connections as are let in at once: refusals, sent again at once, would eat the capacity.
+    _, capacity = await closed_loop(server, asked, max(1, options.queue // options.pairs), options.warm_up)
     # What a first overload takes for its connections stays with the allocator; a second must not take more.
     await open_loop(server, asked, options.factor * capacity, options.warm_up)
     await asyncio.sleep(1)
@@ -131,7 +132,6 @@ def main() -> None:
     parser.add_argument("--factor", type=float, default=10)
     parser.add_argument("--limit", type=float, default=5)
     parser.add_argument("--pairs", type=int, default=64, help="pairs in each request")
-    parser.add_argument("--connections", type=int, default=8, help="that measure the capacity")
     parser.add_argument("--queue", type=int, default=128, help="the server's --max-queue-pairs")
     options = parser.parse_args()
     print(machine())
