@@ -19,7 +19,7 @@ from service.engine import Floats, Ints, cut
 from service.errors import DeadlineError, InferenceError
 from service.tokenizer import PackedTokens, Part
 
-NO_TOKENS: Ints = np.zeros(1, np.int64)
+FIRST_OFFSET: Ints = np.zeros(1, np.int64)
 
 Score = Callable[[PackedTokens, Ints], Floats]
 
@@ -185,7 +185,7 @@ def _make_up_a_whole(parts: Sequence[Part]) -> bool:
 
 
 def _joined(packings: list[PackedTokens]) -> PackedTokens:
-    cu_seqlens = np.concatenate([NO_TOKENS, *(packed.cu_seqlens[1:] for packed in packings)])
+    cu_seqlens = np.concatenate([FIRST_OFFSET, *(packed.cu_seqlens[1:] for packed in packings)])
     cu_seqlens[1:] += _starts([len(packed.token_ids) for packed in packings], list(map(len, packings)))
     return PackedTokens(
         np.concatenate([packed.token_ids for packed in packings]),

@@ -72,7 +72,7 @@ class Batcher:
             seconds = perf_counter() - started
             for job, part in zip(unread, parts, strict=True):
                 self._hand_over(job, part, seconds)
-        return [job for job in jobs if not job.answer.done()]
+        return [job for job in jobs if job.part is not None and not job.answer.done()]
 
     def _tokenise(self, jobs: list[Job]) -> Sequence[Part | Exception]:
         whole = self._encode([text for job in jobs for text in job.texts])

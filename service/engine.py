@@ -147,23 +147,25 @@ class Engine:
         return list(starmap(slice, pairwise(bounds)))
 
     def _similarity_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._run(SIMILARITY, "similarity", packed, pairs=pairs)
+        return self._run(SIMILARITY, "similarity", packed, pairs)
 
     def _entailment_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._run(ENTAILMENT, "entailment", packed, pairs=pairs)
+        return self._run(ENTAILMENT, "entailment", packed, pairs)
 
     def _paraphrase_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._run(PARAPHRASE, "paraphrase", packed, pairs=pairs)
+        return self._run(PARAPHRASE, "paraphrase", packed, pairs)
 
     def _embed_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._run(SIMILARITY, "embeddings", packed, pairs=NO_PAIRS)[pairs[:, 0]]
+        return self._run(SIMILARITY, "embeddings", packed, NO_PAIRS)[pairs[:, 0]]
 
     def _states_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
         return self._run(ENCODER, "states", packed)[pairs[:, 0]]
 
-    def _run(self, graph: str, output: str, packed: PackedTokens, **more: Ints) -> Floats:
+    def _run(self, graph: str, output: str, packed: PackedTokens, pairs: Ints | None = None) -> Floats:
         """``output`` of ``graph``; raises ``InferenceError`` unless all its numbers are finite."""
-        inputs = {"token_ids": packed.token_ids, "cu_seqlens": packed.cu_seqlens, **more}
+        inputs = {"token_ids": packed.token_ids, "cu_seqlens": packed.cu_seqlens}
+        if pairs is not None:
+            inputs["pairs"] = pairs
         try:
             values = self.placement.run(graph, output, inputs)
         except ORT_ERRORS as error:

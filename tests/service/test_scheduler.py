@@ -309,3 +309,17 @@ def test_other_work(engine: Engine) -> None:
         await first
 
     asyncio.run(too_much())
+
+
+def test_who_leaves_before_the_turn_holds_up_nobody(engine: Engine) -> None:
+    scheduler = make(engine)
+
+    async def leave() -> list[Any]:
+        asked = [asyncio.ensure_future(scheduler.similarity(Caller(), pairs)) for pairs in (SMALL, SMALL, LARGE)]
+        asyncio.get_running_loop().call_soon(asked[1].cancel)  # after all have asked, before their turn
+        return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 20)
+
+    first, gone, last = asyncio.run(leave())
+    assert isinstance(gone, asyncio.CancelledError)
+    assert (first.values.shape, last.values.shape) == ((1,), (60,))
+    assert (scheduler.admission.items, scheduler.admission.tokens) == (0, 0)
