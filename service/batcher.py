@@ -81,9 +81,10 @@ class Batcher:
 
     def _hand_over(self, job: Job, part: Part | Exception, seconds: float) -> None:
         self._metrics.tokenised(job.task.name, seconds)
+        if isinstance(part, Exception):
+            job.fail(part)
+            return
         try:
-            if isinstance(part, Exception):
-                raise part
             job.read(part, seconds)
         except Exception as error:
             job.fail(error)

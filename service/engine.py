@@ -37,7 +37,7 @@ class EngineOptions:
     require_fused_op: bool = False  # refuse to run on the portable encoder
     # A request beyond these is cut into several runs, so that memory stays the same; a longer pair runs alone.
     run_tokens: int = 16_384
-    run_pairs: int = 256  # each takes 3 D + hidden floats in the entailment head
+    run_pairs: int = 256  # each takes some 20 kB for each step of the entailment head
     provider: Provider = "cpu"
     gpu_min_tokens: int = 0  # a run of fewer tokens goes to the CPU
 
