@@ -4,7 +4,7 @@
 
 The student is traced by ``torch.onnx.export``, one graph a task over the same weights; the encoder stays one
 ``ai.cmow::HybridEncode`` node, with its portable body as a model-local function beside it. With ``--data`` the exported
-bundle is scored on the dev splits and the scores go into its manifest.
+bundle learns how to weigh its answers for relatedness and is scored on the dev splits; both go into its manifest.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import onnx
 import onnxscript
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from export.int8 import translate_expand_columns, translate_round_to_int8
 from export.ops.align_body import align_pairs_function
@@ -40,18 +39,17 @@ from service.bundle import (
     TOKENIZER,
     Dims,
     Manifest,
+    Relatedness,
     TableDtype,
     Training,
     file_entry,
-    load_bundle,
     write_manifest,
 )
-from service.engine import Engine
 from service.session import PAIRS, TOKENS
-from training.data import NLI_LABELS, read_pairs, split_files
-from training.evaluate import score_pairs
+from training.data import NLI_LABELS
 from training.options import parse_options
 from training.recipe import Recipe, command_line
+from training.relatedness import finish
 from training.student import Student, StudentConfig, load_student
 
 OPSET = 18
@@ -190,32 +188,20 @@ def export_bundle(student: Student, tokenizer: Path, config: ExportConfig, recip
         labels=list(NLI_LABELS),
         max_tokens=config.max_tokens,
         paraphrase_threshold=threshold,
+        relatedness=Relatedness(),
         files={name: file_entry(config.out / name) for name in FILES},
         training=Training(recipe=recipe.commands, config=asdict(student.config), metrics={}, sources=recipe.sources),
     )
     write_manifest(config.out, manifest)
 
 
-def score_dev_splits(folder: Path, data: Path) -> dict[str, dict[str, float]]:
-    """Scores of the bundle in ``folder`` on every dev split of pairs below ``data``, by the split's path."""
-    engine = Engine(load_bundle(folder))
-    result = {}
-    for path in tqdm(split_files(data, "dev", ("nli", "similarity", "paraphrase")), "scoring", unit=" splits"):
-        _, scores = score_pairs(engine, read_pairs(path))
-        result[path.relative_to(data).as_posix()] = {name: round(value, 4) for name, value in scores.items()}
-    return result
-
-
 def main(config: ExportConfig) -> None:
-    """Export, and score what was exported."""
+    """Export; with data, fit what is fitted on a bundle, and score it."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     recipe = Recipe.read(config.student).then(command_line("export.to_onnx", config), [])
     export_bundle(load_student(config.student), config.student / TOKENIZER, config, recipe)
     if config.data is not None:
-        manifest = load_bundle(config.out).manifest
-        metrics = score_dev_splits(config.out, config.data)
-        training = manifest.training.model_copy(update={"metrics": metrics})
-        write_manifest(config.out, manifest.model_copy(update={"training": training}))
+        finish(config.out, config.data)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    FiniteFloat,
     PositiveInt,
     ValidationError,
     field_validator,
@@ -87,10 +88,19 @@ class Training(Record):
     sources: list[Source]
 
 
+class Relatedness(Record):
+    """Weights of what makes up the relatedness of a pair (`service.relatedness`); unfitted, its cosine alone."""
+
+    cosine: FiniteFloat = 1.0
+    entailment: FiniteFloat = 0.0
+    contradiction: FiniteFloat = 0.0
+    intercept: FiniteFloat = 0.0
+
+
 class Manifest(Record):
     """Content of ``manifest.json``; ``labels`` are the entailment columns in order, the threshold is a cosine."""
 
-    format_version: Literal[2] = 2
+    format_version: Literal[3] = 3
     name: Annotated[str, Field(min_length=1)]
     created: AwareDatetime
     dims: Dims
@@ -98,6 +108,7 @@ class Manifest(Record):
     labels: list[str]
     max_tokens: PositiveInt
     paraphrase_threshold: Annotated[float, Field(ge=-1, le=1)]
+    relatedness: Relatedness
     files: dict[str, FileEntry]
     training: Training
 

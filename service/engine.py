@@ -18,6 +18,7 @@ from service.cpu import usable_cpus
 from service.errors import BundleError, InferenceError
 from service.pairs import SentencePairs
 from service.placement import Provider, place
+from service.relatedness import Evidence, relatedness
 from service.session import ORT_ERRORS
 from service.tokenizer import PackedTokens, Tokenizer
 
@@ -82,6 +83,11 @@ class Engine:
         sentences = SentencePairs.of(pairs)
         return self.score_paraphrase(self.tokenizer.encode(sentences.texts), sentences.index)
 
+    def relatedness(self, pairs: Sequence[tuple[str, str]]) -> Floats:
+        """How related [P], from 0 to 1, the two texts of each of ``pairs`` are; the same for both orders."""
+        sentences = SentencePairs.of(pairs)
+        return self.score_relatedness(self.tokenizer.encode(sentences.texts), sentences.index)
+
     def embed(self, texts: Sequence[str]) -> Floats:
         """Unit-length similarity vectors [B, m] of ``texts``."""
         packed = self.tokenizer.encode(texts)
@@ -104,6 +110,10 @@ class Engine:
     def score_paraphrase(self, packed: PackedTokens, pairs: Ints) -> Floats:
         """Probabilities [P] of ``pairs`` [P, 2], rows of ``packed``."""
         return self._in_runs(packed, pairs, np.empty(0, np.float32), self._paraphrase_run)
+
+    def score_relatedness(self, packed: PackedTokens, pairs: Ints) -> Floats:
+        """Relatedness [P] of ``pairs`` [P, 2], rows of ``packed``."""
+        return self._in_runs(packed, pairs, np.empty(0, np.float32), self._relatedness_run)
 
     def states(self, packed: PackedTokens) -> Floats:
         """States [B, D] of the encoder, before any head."""
@@ -154,6 +164,12 @@ class Engine:
 
     def _paraphrase_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
         return self._run(PARAPHRASE, "paraphrase", packed, pairs)
+
+    def _relatedness_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
+        cosine = self._similarity_run(packed, pairs)
+        both_ways = self._entailment_run(packed, np.concatenate([pairs, pairs[:, ::-1]]))
+        manifest = self.bundle.manifest
+        return relatedness(manifest.relatedness, Evidence.of(cosine, both_ways, manifest.labels))
 
     def _embed_run(self, packed: PackedTokens, pairs: Ints) -> Floats:
         return self._run(SIMILARITY, "embeddings", packed, NO_PAIRS)[pairs[:, 0]]

@@ -26,7 +26,7 @@ from service.errors import (
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 UNMATCHED = "unmatched"  # the route label of requests for unknown paths
-TASKS = ("similarity", "paraphrase", "entailment", "embed")
+TASKS = ("similarity", "paraphrase", "relatedness", "entailment", "embed")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 ERRORS = (*FRAMEWORK_ERRORS.values(), OTHER_FRAMEWORK_ERROR, ClientGoneError.type)  # beside those of ``error_types``
 DROPPED = {DeadlineError.type: "deadline", ClientGoneError.type: "disconnect"}

@@ -34,7 +34,7 @@ Check = Callable[[PackedTokens], None]
 # than it frees.
 INLINE_CHARACTERS = 2000
 INLINE_TOKENS = 1024
-INLINE_PAIRS = {"similarity": 32, "paraphrase": 12, "entailment": 12, "embed": 64}
+INLINE_PAIRS = {"similarity": 32, "paraphrase": 12, "relatedness": 6, "entailment": 12, "embed": 64}
 CALL_THREADS = 2
 
 
@@ -46,9 +46,9 @@ def anything(packed: PackedTokens) -> None:
 class Scored:
     """What the model says of one request, and what it took.
 
-    ``values`` float32: cosines or probabilities [P], probabilities [P, 3] (columns as the manifest's ``labels``) or
-    unit-length embeddings [B, m]. ``tokens`` counts each distinct text of pairs once. ``truncated`` says for each pair
-    (or text) whether it was cut to the model's limit.
+    ``values`` float32: cosines, probabilities or relatedness [P], probabilities [P, 3] (columns as the manifest's
+    ``labels``) or unit-length embeddings [B, m]. ``tokens`` counts each distinct text of pairs once. ``truncated`` says
+    for each pair (or text) whether it was cut to the model's limit.
     """
 
     values: Floats
@@ -72,8 +72,14 @@ class Scheduler:
         self._batcher = Batcher(engine.tokenizer.encode, budget, metrics)
         self._tokeniser_thread = ThreadPoolExecutor(1, "tokenise")
         self._call_threads = ThreadPoolExecutor(CALL_THREADS, "call")
-        scores = (engine.score_similarity, engine.score_paraphrase, engine.score_entailment, engine.score_embeddings)
-        self._similarity, self._paraphrase, self._entailment, self._embed = (
+        scores = (
+            engine.score_similarity,
+            engine.score_paraphrase,
+            engine.score_relatedness,
+            engine.score_entailment,
+            engine.score_embeddings,
+        )
+        self._similarity, self._paraphrase, self._relatedness, self._entailment, self._embed = (
             Task(name, score, Budget(INLINE_TOKENS, pairs))
             for score, (name, pairs) in zip(scores, INLINE_PAIRS.items(), strict=True)
         )
@@ -85,6 +91,10 @@ class Scheduler:
     async def paraphrase(self, caller: Caller, pairs: SentencePairs, check: Check = anything) -> Scored:
         """Probabilities [P] that both texts of each of ``pairs`` say the same."""
         return await self._score(self._paraphrase, caller, pairs.texts, pairs.index, check)
+
+    async def relatedness(self, caller: Caller, pairs: SentencePairs, check: Check = anything) -> Scored:
+        """How related [P] both texts of each of ``pairs`` are, from 0 to 1."""
+        return await self._score(self._relatedness, caller, pairs.texts, pairs.index, check)
 
     async def entailment(self, caller: Caller, pairs: SentencePairs, check: Check = anything) -> Scored:
         """Probabilities [P, 3] of ``pairs`` (premise, hypothesis)."""

@@ -50,8 +50,10 @@ class SimilarityRequest(PairRequest):
 
     sentence1: Texts
     sentence2: Texts
-    mode: Literal["cosine", "paraphrase"] = Field(
-        default="cosine", description="score by the cosine, or by the probability that both say the same"
+    mode: Literal["cosine", "paraphrase", "relatedness"] = Field(
+        default="cosine",
+        description="score by the cosine, by the probability that both say the same, "
+        "or by how related people would call them",
     )
 
 
@@ -80,7 +82,9 @@ class Usage(Wire):
 class SimilarityResponse(Wire):
     """Scores in the order of the pairs."""
 
-    scores: list[float] = Field(description="cosine of each pair, from -1 to 1, or probability of a paraphrase")
+    scores: list[float] = Field(
+        description="of each pair: cosine, from -1 to 1, or probability of a paraphrase or relatedness, from 0 to 1"
+    )
     model: str
     usage: Usage
 

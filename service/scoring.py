@@ -33,7 +33,8 @@ from service.settings import Settings
 from service.texts import PairLimits
 from service.validation import parse
 
-Kind = Literal["cosine", "paraphrase", "bare"]  # text-embeddings-inference's shape brings its bare list of cosines
+# text-embeddings-inference's shape brings its bare list of cosines.
+Kind = Literal["cosine", "paraphrase", "relatedness", "bare"]
 
 
 def add_scoring_routes(app: FastAPI) -> None:
@@ -65,8 +66,8 @@ async def similarity(request: Request) -> Response:
     caller, settings = caller_of(request), request.app.state.settings
     body = await read_body(request)
     pairs, check, kind = await parse_body(body, partial(_similarity_pairs, scheduler, caller, settings))
-    score = scheduler.paraphrase if kind == "paraphrase" else scheduler.similarity
-    scored = await score(caller, pairs, check)
+    modes = {"paraphrase": scheduler.paraphrase, "relatedness": scheduler.relatedness}
+    scored = await modes.get(kind, scheduler.similarity)(caller, pairs, check)
     scores = scored.values.tolist()
     if kind == "bare":
         return Response(json.dumps(scores), media_type="application/json")

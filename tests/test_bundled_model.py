@@ -50,6 +50,15 @@ def test_similarity_is_symmetric_and_one_for_the_same_text(engine: Engine) -> No
     assert same == pytest.approx(1, abs=1e-6)
 
 
+def test_relatedness_sees_a_negation_that_the_cosine_does_not(engine: Engine) -> None:
+    riding = "A man is riding a horse."
+    pairs = [(riding, "A man is not riding a horse."), (riding, "A person is on a horse.")]
+    negated, paraphrased = engine.similarity(pairs)
+    assert negated > paraphrased
+    negated, paraphrased = engine.relatedness(pairs)
+    assert negated < paraphrased
+
+
 def test_what_follows_is_entailed(engine: Engine) -> None:
     premise = "A soccer game with multiple males playing."
     pairs = [(premise, "Some men are playing a sport."), (premise, "The men are asleep in bed.")]

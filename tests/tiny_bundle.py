@@ -34,6 +34,7 @@ from service.bundle import (
     Bundle,
     Dims,
     Manifest,
+    Relatedness,
     TableDtype,
     Training,
     file_entry,
@@ -44,6 +45,7 @@ from service.bundle import (
 Array = NDArray[np.float64]
 
 LABELS = ["entailment", "neutral", "contradiction"]
+RELATEDNESS = Relatedness(cosine=0.5, entailment=0.3, contradiction=-0.2, intercept=0.3)
 WORDS = [
     "a",
     "the",
@@ -165,6 +167,14 @@ class TinyBundle:
         gap = self.encode(left) - self.encode(right)
         return float(1 / (1 + np.exp((gap**2).mean())))
 
+    def relatedness(self, left: list[int], right: list[int]) -> float:
+        """From 0 to 1, in float64."""
+        entails, _, contradicts = self.entailment(left, right) + self.entailment(right, left)
+        cosine = self.embedding(left) @ self.embedding(right)
+        by, start = RELATEDNESS, RELATEDNESS.intercept
+        score = start + by.cosine * cosine + by.entailment * entails + by.contradiction * contradicts
+        return float(min(max(score, 0), 1))
+
 
 def make_tiny_bundle(
     path: Path,
@@ -258,6 +268,7 @@ def make_manifest(path: Path, vocab_size: int, table_dtype: TableDtype, hidden_d
         labels=LABELS,
         max_tokens=max_tokens,
         paraphrase_threshold=0.5,
+        relatedness=RELATEDNESS,
         files={name: file_entry(path / name) for name in FILES},
         training=Training(recipe=[], config={}, metrics={}, sources=[]),
     )

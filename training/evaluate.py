@@ -2,9 +2,10 @@
 
     python -m training.evaluate --bundle service/bundle --data DIR --json OUT
 
-One record a ``*.jsonl.gz`` file: Spearman and Pearson of the cosine where rows have a ``score``; accuracy, macro F1 and
-expected calibration error for NLI labels (two-way data by entailment against the rest); accuracy, F1 and average
-precision for paraphrase, once by the bundle's paraphrase head and once by the cosine with the manifest's threshold.
+One record a ``*.jsonl.gz`` file: Spearman and Pearson, of the cosine and of the relatedness, where rows have a
+``score``; accuracy, macro F1 and expected calibration error for NLI labels (two-way data by entailment against the
+rest); accuracy, F1 and average precision for paraphrase, once by the bundle's paraphrase head and once by the cosine
+with the manifest's threshold.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from service.bundle import load_bundle
 from service.engine import Engine, EngineOptions
 from service.errors import StartError
 from training.calibrate import expected_calibration_error
-from training.data import NLI_LABELS, NOT_ENTAILMENT, PARAPHRASE_LABELS, DataError, Pair, read_pairs
+from training.data import NLI_LABELS, NOT_ENTAILMENT, PARAPHRASE_LABELS, DataError, Pair, read_pairs, split_files
 from training.options import parse_options
 
 Scores = dict[str, float]
@@ -80,7 +81,10 @@ def score_pairs(engine: Engine, pairs: list[Pair]) -> tuple[str, Scores]:
     """(task, scores) of one split; what its rows carry decides the task."""
     texts = [(pair.sentence1, pair.sentence2) for pair in pairs]
     if pairs[0].score is not None:
-        return "similarity", correlations(engine.similarity(texts), np.array([pair.score for pair in pairs]))
+        scores = np.array([pair.score for pair in pairs])
+        related = correlations(engine.relatedness(texts), scores)
+        cosine = correlations(engine.similarity(texts), scores)
+        return "similarity", cosine | {f"relatedness_{metric}": value for metric, value in related.items()}
     gold = [str(pair.label) for pair in pairs]
     if set(gold) <= set(PARAPHRASE_LABELS):
         cosine = paraphrase_scores(engine.similarity(texts), gold, engine.bundle.manifest.paraphrase_threshold)
@@ -107,6 +111,15 @@ def evaluate(engine: Engine, data: Path, say: Callable[[str], None] = tqdm.write
         records.append({"file": name, "task": task, "rows": len(pairs), **scores})
         say(f"{name} ({len(pairs)} rows): " + ", ".join(f"{metric} {value:.4f}" for metric, value in scores.items()))
     return records
+
+
+def dev_metrics(engine: Engine, data: Path) -> dict[str, Scores]:
+    """Scores on every dev split of pairs below ``data``, by the split's path, as a manifest states them."""
+    result = {}
+    for path in tqdm(split_files(data, "dev", ("nli", "similarity", "paraphrase")), "scoring", unit=" splits"):
+        _, scores = score_pairs(engine, read_pairs(path))
+        result[path.relative_to(data).as_posix()] = {name: round(value, 4) for name, value in scores.items()}
+    return result
 
 
 def main(config: EvaluateConfig) -> None:

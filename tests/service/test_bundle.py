@@ -92,7 +92,7 @@ def test_a_manifest_that_is_none(path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda m: m.update(format_version=1), "format_version: Input should be 2, found 1"),
+        (lambda m: m.update(format_version=2), "format_version: Input should be 3, found 2"),
         (lambda m: m.update(format_version=1, extra=1), r"format_version: .*\(and 1 more\)"),
         (lambda m: m.pop("name"), "name: Field required"),
         (lambda m: m.update(extra=1), "extra: Extra inputs are not permitted, found 1"),
@@ -102,6 +102,9 @@ def test_a_manifest_that_is_none(path: Path, content: bytes) -> None:
         (lambda m: m.update(labels=["neutral"] * 3), "labels: .*found"),
         (lambda m: m.update(max_tokens=0), "max_tokens: .*greater than 0, found 0"),
         (lambda m: m.update(paraphrase_threshold=2), "paraphrase_threshold: .*found 2"),
+        (lambda m: m.pop("relatedness"), "relatedness: Field required"),
+        (lambda m: m["relatedness"].update(cosine="much"), r"relatedness\.cosine: .*found 'much'"),
+        (lambda m: m["relatedness"].update(angle=1), r"relatedness\.angle: Extra inputs"),
         (lambda m: m.update(created="yesterday"), "created: .*found 'yesterday'"),
         (lambda m: m["dims"].update(embedding_dim=1), r"dims: .*expected embedding_dim = .* = 1200, found 1"),
         (lambda m: m["files"].pop(ENTAILMENT), "files: .*expected exactly .*found"),

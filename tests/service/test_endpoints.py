@@ -151,7 +151,7 @@ class BrokenEngine:
     def score_similarity(self, *_: Any) -> Any:
         raise self.error
 
-    score_paraphrase = score_entailment = score_embeddings = check = score_similarity
+    score_paraphrase = score_relatedness = score_entailment = score_embeddings = check = score_similarity
 
 
 def broken_client(settings: Settings, engine: Engine, error: Exception) -> TestClient:
@@ -252,15 +252,16 @@ def test_compressed_tables(tmp_path: Path, table_dtype: Any, kernel: str, token_
     np.testing.assert_allclose(engine.entailment(pair), [bundle.entailment(a, b)], rtol=0, atol=TOLERANCE)
 
 
-def test_the_mode_chooses_between_cosine_and_paraphrase(
-    client: TestClient, tiny_bundle: TinyBundle, token_ids: Any
-) -> None:
+def test_the_mode_chooses_what_is_scored(client: TestClient, tiny_bundle: TinyBundle, token_ids: Any) -> None:
     first, others = "the man is playing guitar", ["somebody makes music", "it rains"]
     pair = {"sentence1": first, "sentence2": others}
-    replies = {mode: client.post("/similarity", json={**pair, "mode": mode}) for mode in ("cosine", "paraphrase")}
+    modes = ("cosine", "paraphrase", "relatedness")
+    replies = {mode: client.post("/similarity", json={**pair, "mode": mode}) for mode in modes}
     assert replies["cosine"].json() == client.post("/similarity", json=pair).json()
     expected = [tiny_bundle.paraphrase(token_ids(first), token_ids(other)) for other in others]
     assert replies["paraphrase"].json()["scores"] == pytest.approx(expected, abs=1e-5)
+    expected = [tiny_bundle.relatedness(token_ids(first), token_ids(other)) for other in others]
+    assert replies["relatedness"].json()["scores"] == pytest.approx(expected, abs=1e-5)
     wrong = client.post("/similarity", json={**pair, "mode": "angle"})
     assert wrong.status_code == 422
     assert wrong.json()["error"]["param"] == "mode"

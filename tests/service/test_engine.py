@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,7 @@ def test_scores_do_not_depend_on_the_cut(engine: Engine, tiny_bundle: TinyBundle
         small = open_engine(tiny_bundle, kernel, **options)
         np.testing.assert_array_equal(small.similarity(pairs), engine.similarity(pairs))
         np.testing.assert_array_equal(small.entailment(pairs), engine.entailment(pairs))
+        np.testing.assert_array_equal(small.relatedness(pairs), engine.relatedness(pairs))
         np.testing.assert_array_equal(small.embed([pairs[0][0]] * 9), engine.embed([pairs[0][0]] * 9))
 
 
@@ -102,7 +104,21 @@ def test_kernels_agree(tiny_bundle: TinyBundle, pairs: list[tuple[str, str]]) ->
 def test_nothing_to_do(engine: Engine) -> None:
     assert engine.similarity([]).shape == (0,)
     assert engine.entailment([]).shape == (0, 3)
+    assert engine.relatedness([]).shape == (0,)
     assert engine.embed([]).shape == (0, 384)
+
+
+def test_relatedness_is_the_same_for_both_orders_and_stays_within_its_bounds(
+    engine: Engine, tiny_bundle: TinyBundle, pairs: list[tuple[str, str]]
+) -> None:
+    related = engine.relatedness(pairs)
+    np.testing.assert_array_equal(related, engine.relatedness([(right, left) for left, right in pairs]))
+    assert 0 < np.ptp(related) < 1
+    for intercept, bound in ((9.0, 1), (-9.0, 0)):
+        manifest = read_manifest(tiny_bundle.path)
+        weights = manifest.relatedness.model_copy(update={"intercept": intercept})
+        bundle = replace(tiny_bundle.load(), manifest=manifest.model_copy(update={"relatedness": weights}))
+        assert (Engine(bundle).relatedness(pairs) == bound).all()
 
 
 def test_a_sentence_without_tokens_has_scores(engine: Engine, tiny_bundle: TinyBundle) -> None:

@@ -93,7 +93,7 @@ def test_a_gpu_serves_what_the_cpu_does(tiny_bundle: TinyBundle) -> None:
     assert gpu.model.provider == CUDA
     engines = [Engine(tiny_bundle.load(), EngineOptions(threads=1, provider=provider)) for provider in ("cpu", "cuda")]
     pairs = [("a man is playing", "the woman is not"), ("it rains", "a dog")]
-    for run in (Engine.similarity, Engine.entailment, Engine.paraphrase):
+    for run in (Engine.similarity, Engine.entailment, Engine.paraphrase, Engine.relatedness):
         on_cpu, on_gpu = (run(engine, pairs) for engine in engines)
         np.testing.assert_allclose(on_gpu, on_cpu, rtol=0, atol=1e-4)
     with pytest.raises(InferenceError, match=r"token_ids\[5\]"):
