@@ -10,6 +10,7 @@ killed run goes on from its last checkpoint.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from training.packing import batch, placed, tokenize
 from training.parallel import Processes, processes
 from training.recipe import Recipe, command_line
 from training.run import Optimisers, Run, Schedule, train
-from training.student import Student, StudentConfig, load_student, save_student
+from training.student import Embedder, Student, StudentConfig, load_student, save_student
 from training.teacher import TeacherCache
 from training.vocabulary import check_vocabulary, read_vocabulary
 
@@ -65,7 +66,7 @@ class SimilarityDev:
             self.splits[path.parent.name] = tokenize(tokenizer, texts), np.array([pair.score for pair in pairs])
 
     @torch.no_grad()
-    def score(self, student: Student) -> dict[str, float]:
+    def score(self, student: Embedder) -> dict[str, float]:
         """Spearman's rho by the name of the split."""
         result = {}
         for name, (sentences, gold) in self.splits.items():
@@ -87,28 +88,60 @@ def start_student(config: DistillConfig, vocab_size: int, similarity_dim: int) -
     return student
 
 
+@dataclass(frozen=True)
+class Distillation:
+    """What a run reads: the teacher's ``cache``, its tokenised ``sentences``, and the ``dev`` splits."""
+
+    config: DistillConfig
+    cache: TeacherCache
+    tokenizer: Tokenizer
+    sentences: PackedTokens
+    dev: SimilarityDev
+
+    @staticmethod
+    def open(config: DistillConfig) -> Distillation:
+        """Read everything that ``config`` names."""
+        cache = TeacherCache.open(config.teacher_cache)
+        tokenizer = Tokenizer(config.teacher_cache / "tokenizer.json", config.max_tokens)
+        sentences = tokenize(tokenizer, cache.sentences[: cache.done])
+        return Distillation(config, cache, tokenizer, sentences, SimilarityDev(config.data, tokenizer))
+
+    @property
+    def vocab_size(self) -> int:
+        """V, of teacher and student."""
+        return self.tokenizer.vocab_size
+
+    @property
+    def similarity_dim(self) -> int:
+        """m, of teacher and student."""
+        return int(self.cache.targets.shape[1])
+
+    def run(self, student: Embedder, world: Processes, save: Callable[[], None]) -> None:
+        """Train ``student``, or go on with it; ``save`` is called before every checkpoint."""
+        config, cache = self.config, self.cache
+
+        def losses(step: int, rows: NDArray[np.int64]) -> dict[str, Tensor]:
+            target = torch.from_numpy(cache.targets[rows].astype(np.float32)).to(world.device)
+            own = student.embed(*placed(batch(self.sentences, world.share(rows)), world.device))
+            # Every sentence is compared with all others: each process has the whole loss, and counts for its share.
+            parts = distill_loss(world.join(own), target, config.pair_weight)
+            return dict(zip(("loss", "cosine_loss", "pair_loss"), (part / world.count for part in parts), strict=True))
+
+        def evaluate() -> dict[str, float]:
+            save()
+            return self.dev.score(student)
+
+        optimisers = Optimisers(student, config.matrix_lr, config.vector_lr, config.head_lr)
+        schedule = Schedule(len(self.sentences), config.batch, config.epochs, config.seed, config.checkpoint_steps)
+        train(Run(config.out, config, world.first), student, optimisers, schedule, losses, evaluate, world)
+
+
 def distill(config: DistillConfig, world: Processes) -> Student:
     """Run or go on with the distillation that ``config`` describes; returns the trained student."""
     torch.manual_seed(config.seed)
-    cache = TeacherCache.open(config.teacher_cache)
-    tokenizer = Tokenizer(config.teacher_cache / "tokenizer.json", config.max_tokens)
-    dev, sentences = SimilarityDev(config.data, tokenizer), tokenize(tokenizer, cache.sentences[: cache.done])
-    student = start_student(config, tokenizer.vocab_size, cache.targets.shape[1]).to(world.device)
-
-    def losses(step: int, rows: NDArray[np.int64]) -> dict[str, Tensor]:
-        target = torch.from_numpy(cache.targets[rows].astype(np.float32)).to(world.device)
-        own = student.embed(*placed(batch(sentences, world.share(rows)), world.device))
-        # Every sentence is compared with all others: each process has the whole loss, and counts for its share of it.
-        parts = distill_loss(world.join(own), target, config.pair_weight)
-        return dict(zip(("loss", "cosine_loss", "pair_loss"), (part / world.count for part in parts), strict=True))
-
-    def evaluate() -> dict[str, float]:
-        save(student, config)
-        return dev.score(student)
-
-    optimisers = Optimisers(student, config.matrix_lr, config.vector_lr, config.head_lr)
-    schedule = Schedule(len(sentences), config.batch, config.epochs, config.seed, config.checkpoint_steps)
-    train(Run(config.out, config, world.first), student, optimisers, schedule, losses, evaluate, world)
+    distillation = Distillation.open(config)
+    student = start_student(config, distillation.vocab_size, distillation.similarity_dim).to(world.device)
+    distillation.run(student, world, lambda: save(student, config))
     return student
 
 

@@ -96,7 +96,22 @@ class HybridEncoder(nn.Module):
         return hybrid_states(token_ids, cu_seqlens, *self.tables())
 
 
-class Student(nn.Module):
+class Embedder(nn.Module):
+    """A model around the encoder that gives similarity vectors; sentence teachers teach it."""
+
+    encoder: HybridEncoder
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.encoder.vectors.device
+
+    def embed(self, token_ids: Tensor, cu_seqlens: Tensor) -> Tensor:
+        """Unit-length similarity vectors [B, m] of packed sentences: int64 ``token_ids`` [N], ``cu_seqlens`` [B+1]."""
+        raise NotImplementedError
+
+
+class Student(Embedder):
     """Encoder and heads."""
 
     def __init__(self, config: StudentConfig) -> None:
@@ -119,11 +134,6 @@ class Student(nn.Module):
         self.paraphrase_threshold = nn.Buffer(torch.tensor(0.5))
         self.entailment_temperature = nn.Buffer(torch.tensor(1.0))
         self.paraphrase_shift = nn.Buffer(torch.tensor(0.0))
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.encoder.vectors.device
 
     def embed(self, token_ids: Tensor, cu_seqlens: Tensor) -> Tensor:
         """Unit-length similarity vectors [B, m]."""
