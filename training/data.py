@@ -9,8 +9,10 @@ several tab-separated sentences a line (``*.tsv.gz``). File names that start wit
 
 from __future__ import annotations
 
+import fnmatch
 import gzip
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,11 +108,26 @@ def read_sentences(path: Path, labels: tuple[str, ...]) -> list[tuple[str, str]]
     return rows
 
 
+def files_below(folder: Path, pattern: str) -> list[Path]:
+    """Sorted files below ``folder`` whose name fits ``pattern``, through links to folders as well, each folder once."""
+    found: list[Path] = []
+    seen = {os.path.realpath(folder)}  # a link may lead back to a folder that it lies in
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        found += [Path(parent, name) for name in fnmatch.filter(names, pattern)]
+        fresh = []
+        for name in sorted(folders):
+            if (place := os.path.realpath(os.path.join(parent, name))) not in seen:
+                seen.add(place)
+                fresh.append(name)
+        folders[:] = fresh
+    return sorted(found)
+
+
 def split_files(data: Path, split: str, kinds: tuple[str, ...]) -> list[Path]:
     """Sorted ``*.jsonl.gz`` files below ``data/<kind>/`` whose name starts with ``split`` (``train`` or ``dev``)."""
     if not data.is_dir():
         raise DataError(f"{data}: expected a data folder, found none")
-    return sorted(path for kind in kinds for path in (data / kind).rglob(f"{split}*.jsonl.gz"))
+    return sorted(path for kind in kinds for path in files_below(data / kind, f"{split}*.jsonl.gz"))
 
 
 def task_sentences(data: Path) -> Iterator[str]:

@@ -116,8 +116,6 @@ def accuracy(train: Examples, test: Examples, seed: int) -> float:
 
 def curve(train: Examples, test: Examples, draws: int, positives: float | None = None) -> Iterator[Point]:
     """Points for growing parts of ``train``; binary ones hold the share ``positives`` where it is given."""
-    if len(train.labels) < FEWEST:
-        raise DataError(f"expected at least {FEWEST} training pairs for a curve, found {len(train.labels)}")
     for share in SHARES:
         found = []
         for seed in range(draws):
@@ -125,6 +123,8 @@ def curve(train: Examples, test: Examples, draws: int, positives: float | None =
             order = random.permutation(len(train.labels))
             if positives is not None:
                 order = at_share(train.labels, positives, random)
+            if len(order) < FEWEST:
+                raise DataError(f"expected at least {FEWEST} training pairs for a curve, found {len(order)}")
             rows = order[: round(len(order) * share)]
             found.append(accuracy(train.take(rows), test, seed))
         yield Point(len(rows), found)

@@ -27,7 +27,16 @@ from service.bundle import load_bundle
 from service.engine import Engine, EngineOptions
 from service.errors import StartError
 from training.calibrate import expected_calibration_error
-from training.data import NLI_LABELS, NOT_ENTAILMENT, PARAPHRASE_LABELS, DataError, Pair, read_pairs, split_files
+from training.data import (
+    NLI_LABELS,
+    NOT_ENTAILMENT,
+    PARAPHRASE_LABELS,
+    DataError,
+    Pair,
+    files_below,
+    read_pairs,
+    split_files,
+)
 from training.options import parse_options
 
 Scores = dict[str, float]
@@ -97,7 +106,7 @@ def score_pairs(engine: Engine, pairs: list[Pair]) -> tuple[str, Scores]:
 
 def evaluate(engine: Engine, data: Path, say: Callable[[str], None] = tqdm.write) -> list[dict[str, object]]:
     """A record for every file of sentence pairs below ``data``; single-sentence files are passed over, and named."""
-    paths = sorted(data.rglob("*.jsonl.gz"))
+    paths = files_below(data, "*.jsonl.gz")
     if not paths:
         raise DataError(f"{data}: expected *.jsonl.gz files below this folder, found none")
     records: list[dict[str, object]] = []

@@ -67,3 +67,16 @@ def test_sentences_come_from_training_splits_and_text_only(tmp_path: Path) -> No
     assert [path.name for path in split_files(tmp_path, "dev", ("nli",))] == ["dev.jsonl.gz"]
     with pytest.raises(DataError, match="expected a data folder"):
         split_files(tmp_path / "absent", "dev", ("nli",))
+
+
+def test_folders_that_are_links_count_once(tmp_path: Path) -> None:
+    """A link back to a folder that it lies in ends, and a file that is a link is a file."""
+    write(tmp_path / "elsewhere/snli/train.jsonl.gz", pair())
+    (tmp_path / "data/nli").mkdir(parents=True)
+    (tmp_path / "data/nli/linked").symlink_to(tmp_path / "elsewhere/snli")
+    (tmp_path / "data/nli/again").symlink_to(tmp_path / "elsewhere/snli")
+    (tmp_path / "elsewhere/snli/back").symlink_to(tmp_path / "data")
+    (tmp_path / "data/nli/train-file.jsonl.gz").symlink_to(tmp_path / "elsewhere/snli/train.jsonl.gz")
+    found = split_files(tmp_path / "data", "train", ("nli", "similarity"))
+    names = ["nli/again/train.jsonl.gz", "nli/train-file.jsonl.gz"]
+    assert [path.relative_to(tmp_path / "data").as_posix() for path in found] == names
