@@ -9,15 +9,26 @@ import torch
 
 from export.ops.tables import quantise
 from export.scoring import EncoderModel, EntailmentModel, ParaphraseModel, SimilarityModel
-from export.to_onnx import GRAPHS, ExportConfig, export_bundle
+from export.to_onnx import GRAPHS, ExportConfig, export_bundle, main
 from export.verify import SCORE_BOUND, Check, verify
-from service.bundle import ENCODER, ENTAILMENT, PARAPHRASE, PROJECTION, SIMILARITY, WEIGHTS, TableDtype, load_bundle
+from service.bundle import (
+    ENCODER,
+    ENTAILMENT,
+    PARAPHRASE,
+    PROJECTION,
+    SIMILARITY,
+    WEIGHTS,
+    Relatedness,
+    TableDtype,
+    load_bundle,
+)
 from service.composer import Composer
 from service.engine import Engine
 from service.scheduler import anything
 from tests.tiny_bundle import make_tokenizer
+from tests.training.tiny_project import write_data
 from training.recipe import Recipe
-from training.student import Student, StudentConfig
+from training.student import Student, StudentConfig, save_student
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +48,21 @@ def bundle_folder(request: pytest.FixtureRequest, student: Student, tmp_path_fac
     config = ExportConfig(out=folder / "bundle", table_dtype=dtype, max_tokens=512)
     export_bundle(student, folder / "source.json", config, Recipe(commands=["train"]))
     return config.out
+
+
+def test_data_bring_weights_of_relatedness_and_scores(student: Student, tmp_path: Path) -> None:
+    save_student(student, tmp_path / "run")
+    make_tokenizer().save(str(tmp_path / "run/tokenizer.json"))
+    bare = ExportConfig(tmp_path / "run", tmp_path / "bare")
+    scored = ExportConfig(tmp_path / "run", tmp_path / "scored", data=write_data(tmp_path / "data"))
+    main(bare)
+    main(scored)
+    manifests = [load_bundle(config.out).manifest for config in (bare, scored)]
+    assert [manifest.relatedness == Relatedness() for manifest in manifests] == [True, False]
+    without, found = (manifest.training.metrics for manifest in manifests)
+    assert without == {}
+    assert {"spearman", "relatedness_spearman"} <= found["similarity/stsb/dev.jsonl.gz"].keys()
+    assert manifests[1].training.recipe == ["python -m export.to_onnx --data DATA"]
 
 
 def test_every_implementation_agrees(bundle_folder: Path) -> None:
