@@ -167,6 +167,26 @@ def test_in_the_order_asked_for(visit: Visit, url: str, engine: Engine) -> None:
         assert texts(page, "#pairs .text") == [line for _, line in ranked]
 
 
+def test_similarity_in_the_mode_asked_for(visit: Visit, url: str, engine: Engine) -> None:
+    page = visit.open(url)
+    page.get_by_label("Sentence", exact=True).fill("A man is playing guitar")
+    page.get_by_label("Compared with").fill("Somebody makes music")
+    page.locator("#pairs .text", has_text="Somebody").wait_for()
+    pair = [("A man is playing guitar", "Somebody makes music")]
+    for mode, name, run in (
+        ("paraphrase", "paraphrase", engine.paraphrase),
+        ("relatedness", "relatedness", engine.relatedness),
+        ("cosine", "similarity", engine.similarity),
+    ):
+        page.get_by_label("Similarity as").select_option(mode)
+        page.locator("#pairs .name", has_text=name).wait_for()
+        (shown,) = texts(page, "#pairs .measure:nth-of-type(1) .value")
+        assert float(shown.replace("\N{MINUS SIGN}", "-")) == pytest.approx(float(run(pair)[0]), abs=0.00501)
+        # The mark is a cosine.
+        assert page.locator("#pairs .mark").count() == page.locator("#threshold:visible").count() == (mode == "cosine")
+        assert f'"mode": "{mode}"' in page.locator("#curl").text_content()
+
+
 def test_text_from_right_to_left_and_very_long_text(visit: Visit, url: str) -> None:
     page = visit.open(url)
     page.get_by_label("Compared with").fill("שלום עולם\n" + "dog " * 2000)
@@ -226,21 +246,21 @@ def test_by_keyboard_alone(visit: Visit, url: str) -> None:
     page = visit.open(url)
     page.locator("#timings td").first.wait_for()
     order = []
-    for _ in range(11):
+    for _ in range(12):
         page.keyboard.press("Tab")
         order.append(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
         style = page.evaluate("(({outlineStyle, outlineWidth}) => [outlineStyle, outlineWidth])"
                               "(getComputedStyle(document.activeElement))")  # fmt: skip
         assert style == ["solid", "3px"], order[-1]
     assert order[:4] == ["Skip to the results", "API reference", "premise", "hypotheses"]
-    assert order[4:8] == ["Onions", "Football", "Dogs in the snow", "order"]
-    assert order[8:] == ["The same from a shell", "compare-task", "compare-button"]
+    assert order[4:9] == ["Onions", "Football", "Dogs in the snow", "mode", "order"]
+    assert order[9:] == ["The same from a shell", "compare-task", "compare-button"]
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")  # opens the shell command
     assert page.locator("#curl").is_visible()
-    page.keyboard.press("Shift+Tab")
-    page.keyboard.press("Shift+Tab")
+    for _ in range(3):
+        page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")  # the last example
     page.locator("#pairs .text", has_text="The dogs are sleeping indoors.").wait_for()
 

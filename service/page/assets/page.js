@@ -15,6 +15,7 @@ const premise = byId("premise");
 const hypotheses = byId("hypotheses");
 let threshold = null;
 let pairs = []; // as scored last
+let mode = "cosine"; // of their similarity
 let most = FIRST;
 let timer = 0;
 let running = new AbortController();
@@ -37,13 +38,14 @@ async function score() {
   const { sentence, lines } = typed();
   if (!sentence || !lines.length) return ask();
   const texts = lines.map(({ text }) => text);
+  const asked = { sentence1: sentence, sentence2: texts, mode: byId("mode").value };
   byId("results").setAttribute("aria-busy", "true");
   try {
     const [similarity, entailment] = await Promise.all([
-      post("similarity", { sentence1: sentence, sentence2: texts }, running.signal),
+      post("similarity", asked, running.signal),
       post("entailment", { premise: sentence, hypothesis: texts }, running.signal),
     ]);
-    showScores(sentence, texts, similarity, entailment);
+    showScores(asked, similarity, entailment);
   } catch (error) {
     if (error.name !== "AbortError") showError(error, lines);
   }
@@ -54,20 +56,23 @@ function ask() {
   byId("pairs").replaceChildren(element("li", { class: "empty" }, "Type a sentence, and at least one to compare it with."));
 }
 
-function showScores(sentence, texts, similarity, entailment) {
+function showScores(asked, similarity, entailment) {
   clearResults();
   byId("key-field").hidden = true;
+  const texts = asked.sentence2;
   pairs = join(texts, similarity.body, entailment.body);
+  mode = asked.mode;
   draw();
   byId("status").textContent = summary(pairs);
   const read = `${plural(similarity.body.usage.tokens, "token")} in ${plural(texts.length, "pair")}`;
   drawTimings(byId("timings"), read, { similarity, entailment });
-  byId("curl").textContent = shell({ sentence1: sentence, sentence2: texts });
+  byId("curl").textContent = shell(asked);
   byId("shell").hidden = false;
 }
 
 function draw() {
-  drawPairs(byId("pairs"), pairs, { order: byId("order").value, most, threshold });
+  drawPairs(byId("pairs"), pairs, { order: byId("order").value, most, mode, threshold });
+  byId("threshold").hidden = mode !== "cosine";
   byId("order-field").hidden = pairs.length < 2;
   byId("all").hidden = pairs.length <= most;
   byId("all").textContent = `Show all ${pairs.length}`;
@@ -153,6 +158,7 @@ async function start() {
     await describeService();
     await score();
   });
+  byId("mode").addEventListener("change", score);
   byId("order").addEventListener("change", draw);
   byId("all").addEventListener("click", showAll);
   window.addEventListener("online", score);

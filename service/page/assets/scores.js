@@ -6,6 +6,9 @@ import { cosine, percent } from "./units.js";
 const LABELS = ["entailment", "neutral", "contradiction"];
 const VISIBLE = 0.005; // smaller shares would be nothing but the gap beside them
 
+/** What a similarity is called, by the mode that it was asked for in. */
+const NAMES = { cosine: "similarity", paraphrase: "paraphrase", relatedness: "relatedness" };
+
 /** By the names that the page offers: which of two sentences stands first. */
 const ORDERS = {
   typed: () => 0,
@@ -24,10 +27,14 @@ export function join(texts, { scores, usage }, { results }) {
   }));
 }
 
-/** A list item for each of the first `most`; `threshold` is the cosine from which a pair is a paraphrase, or null. */
-export function drawPairs(list, pairs, { order, most, threshold }) {
+/**
+ * A list item for each of the first `most`, with the similarity of `mode`; `threshold` is the cosine from which a pair is
+ * a paraphrase, or null.
+ */
+export function drawPairs(list, pairs, { order, most, mode, threshold }) {
   const shown = pairs.toSorted(ORDERS[order]).slice(0, most);
-  list.replaceChildren(...shown.map((pair) => drawPair(pair, threshold)));
+  const mark = mode === "cosine" ? threshold : null;
+  list.replaceChildren(...shown.map((pair) => drawPair(pair, NAMES[mode], mark)));
 }
 
 /** What a screen reader hears when new scores are there. */
@@ -37,18 +44,18 @@ export function summary(pairs) {
   return pairs.length === 1 ? `Scored: ${closest}` : `${pairs.length} sentences scored. Closest: ${closest}`;
 }
 
-function drawPair({ text, similarity, label, shares, truncated }, threshold) {
+function drawPair({ text, similarity, label, shares, truncated }, name, threshold) {
   return element(
     "li",
     {},
     element("p", { class: "text", dir: "auto" }, text),
-    similarityBar(similarity, threshold),
+    similarityBar(name, similarity, threshold),
     ...entailmentBar(label, shares),
     ...(truncated ? [element("p", { class: "cut" }, "Longer than the model reads: cut to its limit.")] : []),
   );
 }
 
-function similarityBar(score, threshold) {
+function similarityBar(name, score, threshold) {
   const fill = element("div", { class: "fill" });
   fill.style.width = `${100 * Math.max(0, score)}%`;
   const track = element("div", { class: "track" }, fill);
@@ -57,7 +64,7 @@ function similarityBar(score, threshold) {
     mark.style.left = `${100 * threshold}%`;
     track.append(mark);
   }
-  return measure("similarity", track, cosine(score));
+  return measure(name, track, cosine(score));
 }
 
 function entailmentBar(label, shares) {
