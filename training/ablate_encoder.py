@@ -67,11 +67,11 @@ SHAPES = {
     "vectors of 48, matrices of 24 x 24": Shape(48, 24),
     "vectors of 800, matrices of 14 x 14": Shape(800, 14),
     "vectors of 400, matrices of 10 x 10": Shape(400, 10),
-    "vectors of 400, matrices of 28 x 28": Shape(400, 28),
     "four heads: vectors of 100, matrices of 10 x 10": Shape(100, 10, heads=4),
     "words weighed in the mean": Shape(pooling="weighted"),
     "attention instead of the mean": Shape(pooling="attention"),
     "maximum beside the mean": Shape(pooling="maximum"),
+    "vectors of 400, matrices of 28 x 28": Shape(400, 28),
 }
 SCORES = {"stsb_spearman": "STS-B", "sick_spearman": "SICK-R"}
 

@@ -7,10 +7,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from loadtest.compare.side import Side
+from loadtest.compare.side import Score, Side
 from loadtest.compare.texts import Corpus
 
-Kind = Literal["tokens to embedding", "any length", "text to state", "text to embedding", "similarity", "entailment"]
+Kind = Literal[
+    "tokens to embedding",
+    "any length",
+    "text to state",
+    "text to embedding",
+    "similarity",
+    "relatedness",
+    "entailment",
+]
 Shape = Literal["separate", "1-100"]
 Ready = Callable[[], object]
 
@@ -47,8 +55,7 @@ class Workload:
             "tokens to embedding": side.encoder,
             "text to state": side.state,
             "text to embedding": side.embed,
-            "similarity": side.similarity,
-            "entailment": side.entailment,
+            **pair_scores(side),
         }
         return able[self.kind] is not None
 
@@ -57,8 +64,8 @@ class Workload:
         if self.tokens:
             assert side.encoder is not None
             return side.encoder(corpus.texts(count, self.words), self.words)
-        if self.kind in ("similarity", "entailment"):
-            score = side.similarity if self.kind == "similarity" else side.entailment
+        if self.kind in (scores := pair_scores(side)):
+            score = scores[self.kind]
             assert score is not None
             pairs = corpus.one_to_many if self.shape == "1-100" else corpus.pairs
             return partial(score, pairs(count, self.words))
@@ -67,9 +74,16 @@ class Workload:
         return partial(embed, corpus.texts(count, self.words))
 
 
+def pair_scores(side: Side) -> dict[Kind, Score | None]:
+    """What ``side`` makes of pairs, by the kind of the workload."""
+    return {"similarity": side.similarity, "relatedness": side.relatedness, "entailment": side.entailment}
+
+
 ENCODER = Workload("tokens to embedding", 256, 64, whole=True)
 STATE, EMBEDDING = (Workload(kind, 256, WORDS["short"]) for kind in ("text to state", "text to embedding"))
-SIMILARITY, ENTAILMENT = (Workload(kind, 256, WORDS["short"], whole=True) for kind in ("similarity", "entailment"))
+SIMILARITY, RELATEDNESS, ENTAILMENT = (
+    Workload(kind, 256, WORDS["short"], whole=True) for kind in ("similarity", "relatedness", "entailment")
+)
 ONE_SIMILARITY, ONE_ENTAILMENT = (Workload(kind, 1, WORDS["short"]) for kind in ("similarity", "entailment"))
 ANY_LENGTH = tuple(Workload("any length", ANY_LENGTH_TOKENS // tokens, tokens) for tokens in LENGTHS)
 
@@ -86,9 +100,10 @@ WORKLOADS = (
     STATE,
     *(Workload("text to embedding", count, words) for words in WORDS.values() for count in (1, 32, 256)),
     *_scoring("similarity", SIMILARITY, ONE_SIMILARITY),
+    RELATEDNESS,
     *_scoring("entailment", ENTAILMENT, ONE_ENTAILMENT),
 )
-QUICK = (ENCODER, *ANY_LENGTH, STATE, EMBEDDING, ONE_SIMILARITY, SIMILARITY, ONE_ENTAILMENT, ENTAILMENT)
+QUICK = (ENCODER, *ANY_LENGTH, STATE, EMBEDDING, ONE_SIMILARITY, SIMILARITY, RELATEDNESS, ONE_ENTAILMENT, ENTAILMENT)
 
 
 def by_name(name: str) -> Workload:

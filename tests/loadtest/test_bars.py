@@ -13,7 +13,7 @@ from loadtest.compare.catalogue import BEHIND_HTTP, CATALOGUE, INT8, SERVICE, ST
 from loadtest.compare.page import page
 from loadtest.compare.rounds import Cell
 from loadtest.compare.tables import measured, verdict, wanted
-from loadtest.compare.workloads import ANY_LENGTH, ENTAILMENT, ONE_SIMILARITY, SIMILARITY, STATE, Workload
+from loadtest.compare.workloads import ANY_LENGTH, ENTAILMENT, ONE_SIMILARITY, RELATEDNESS, SIMILARITY, STATE, Workload
 from loadtest.limits import Limits, breaches
 
 
@@ -25,6 +25,7 @@ CELLS = [
     cell(STUDENT, SIMILARITY, 0.01),
     cell(SERVICE, SIMILARITY, 0.016),
     cell(STUDENT, ENTAILMENT, 0.05),
+    cell(STUDENT, RELATEDNESS, 0.02),
     cell(INT8, SIMILARITY, 0.1, items=8),
     cell(SERVICE, ONE_SIMILARITY, 0.001),
     cell(BEHIND_HTTP, ONE_SIMILARITY, 0.02),
@@ -47,6 +48,7 @@ def test_ratios_are_of_the_time_for_one_pair_whatever_the_batch() -> None:
     # 0.1 s for 8 pairs are 3.2 s for 256.
     assert value("text to similarity") == pytest.approx(320)
     assert value("text to entailment") == pytest.approx(64)
+    assert value("text to relatedness") == pytest.approx(160)
 
 
 def test_shares_rates_and_spread() -> None:

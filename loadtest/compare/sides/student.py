@@ -44,6 +44,7 @@ def student_side(engine: Engine) -> Side:
         any_length=True,
         similarity=engine.similarity,
         entailment=engine.entailment,
+        relatedness=engine.relatedness,
         trained=TASKS,
     )
 
