@@ -165,8 +165,10 @@ def run_shape(shape: Shape, out: Path, config: AblateEncoderConfig) -> None:
 def row(name: str, shape: Shape, out: Path) -> str:
     """The table's line for a run that has ended."""
     curves = read_curves(out / "metrics.jsonl")
-    cells = [f"{100 * curves[measure][-1][1]:.1f}" if measure in curves else "" for measure in SCORES]
-    return f"| {' | '.join([name, *cells, f'{shape.row_numbers:,}', f'{shape.token_flops / 1000:,.0f} k'])} |"
+    scores = [f"{100 * curves[measure][-1][1]:.1f}" if measure in curves else "" for measure in SCORES]
+    costs = [f"{shape.row_numbers:,}", f"{shape.token_flops / 1000:,.0f} k"]
+    loss = f"{curves['loss'][-1][1]:.3f}"
+    return f"| {' | '.join([name, loss, *scores, *costs])} |"
 
 
 def table(config: AblateEncoderConfig, shapes: dict[str, Shape]) -> Iterator[str]:
@@ -175,7 +177,7 @@ def table(config: AblateEncoderConfig, shapes: dict[str, Shape]) -> Iterator[str
         out = config.out / str(place)
         if not (out / "metrics.jsonl").exists():
             run_shape(shape, out, config)
-    header = ["encoder", *SCORES.values(), "numbers a token", "FLOPs a token"]
+    header = ["encoder", "mean loss", *SCORES.values(), "numbers a token", "FLOPs a token"]
     yield "| " + " | ".join(header) + " |"
     yield "|" + " --- |" * len(header)
     for place, (name, shape) in enumerate(shapes.items()):
