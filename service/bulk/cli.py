@@ -35,6 +35,8 @@ STANDARD = "-"
 FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 FIELDS: dict[Task, tuple[str, str]] = {
     "similarity": ("sentence1", "sentence2"),
+    "paraphrase": ("sentence1", "sentence2"),
+    "relatedness": ("sentence1", "sentence2"),
     "entailment": ("premise", "hypothesis"),
 }
 SETTINGS = ("bundle", "verify_hashes", "threads", "require_fused_op", "provider", "gpu_min_tokens", "max_text_chars")
@@ -43,6 +45,8 @@ DESCRIPTION = """\
 Score a file of sentence pairs in constant memory. Every column is kept; the scores stand behind:
 
   similarity   cmow_similarity (cosine, -1 to 1), cmow_truncated
+  paraphrase   cmow_paraphrase (probability that both say the same), cmow_truncated
+  relatedness  cmow_relatedness (how related people would call them, 0 to 1), cmow_truncated
   entailment   cmow_label, cmow_entailment, cmow_neutral, cmow_contradiction, cmow_truncated
 """
 EPILOG = """\
@@ -223,6 +227,7 @@ def _identity(options: BulkOptions, check: RowCheck, bundle: Bundle) -> dict[str
         "prefix": options.prefix,
         "limits": f"{check.max_text_chars} characters, {options.max_line_bytes} bytes",
         "model": " ".join(entry.sha256[:16] for _, entry in sorted(bundle.manifest.files.items())),
+        "weights of relatedness": bundle.manifest.relatedness.model_dump_json(),
     }
     if options.input != STANDARD:
         stat = os.stat(options.input)

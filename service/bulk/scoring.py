@@ -14,12 +14,12 @@ from service.engine import Engine, Floats, Ints
 from service.pairs import SentencePairs
 from service.tokenizer import PackedTokens
 
-Task = Literal["similarity", "entailment"]
+Task = Literal["similarity", "paraphrase", "relatedness", "entailment"]
 
 
 def column_names(task: Task, prefix: str, labels: list[str]) -> list[str]:
     """Names of the columns that ``task`` adds, in their order."""
-    scores = ["similarity"] if task == "similarity" else ["label", *labels]
+    scores = ["label", *labels] if task == "entailment" else [task]
     return [prefix + name for name in [*scores, "truncated"]]
 
 
@@ -55,13 +55,23 @@ class EngineScorer:
         """Values of each new column for ``pairs`` [P, 2], rows of ``packed``."""
         labels = self.engine.bundle.manifest.labels
         truncated = packed.truncated[pairs].any(axis=1).tolist()
-        if self.task == "similarity":
-            values = [self.engine.score_similarity(packed, pairs).tolist(), truncated]
-        else:
-            scores: Floats = self.engine.score_entailment(packed, pairs)
-            best = [labels[column] for column in scores.argmax(axis=1)]
-            values = [best, *scores.T.tolist(), truncated]
+        scores = self._scores(packed, pairs)
+        values = [*np.atleast_2d(scores.T).tolist(), truncated]
+        if self.task == "entailment":
+            values.insert(0, [labels[column] for column in scores.argmax(axis=1)])
         return dict(zip(column_names(self.task, self.prefix, labels), values, strict=True))
+
+    def _scores(self, packed: PackedTokens, pairs: Ints) -> Floats:
+        """Scores of ``pairs`` [P, 2], rows of ``packed``: probabilities [P, labels] for entailment, else [P]."""
+        match self.task:
+            case "similarity":
+                return self.engine.score_similarity(packed, pairs)
+            case "paraphrase":
+                return self.engine.score_paraphrase(packed, pairs)
+            case "relatedness":
+                return self.engine.score_relatedness(packed, pairs)
+            case "entailment":
+                return self.engine.score_entailment(packed, pairs)
 
 
 class LocalSource:

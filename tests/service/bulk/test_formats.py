@@ -59,8 +59,8 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def expected(engine: Engine, task: str) -> list[dict[str, Any]]:
     truncated = [{"cmow_truncated": row == 3} for row in range(len(PAIRS))]
-    if task == "similarity":
-        scores = [{"cmow_similarity": score} for score in engine.similarity(PAIRS).tolist()]
+    if task != "entailment":
+        scores = [{f"cmow_{task}": score} for score in getattr(engine, task)(PAIRS).tolist()]
     else:
         columns = [f"cmow_{label}" for label in LABELS]
         scores = [
@@ -70,7 +70,7 @@ def expected(engine: Engine, task: str) -> list[dict[str, Any]]:
     return [row | score | more for row, score, more in zip(ROWS, scores, truncated, strict=True)]
 
 
-@pytest.mark.parametrize("task", ["similarity", "entailment"])
+@pytest.mark.parametrize("task", ["similarity", "paraphrase", "relatedness", "entailment"])
 @pytest.mark.parametrize("output", FORMATS)
 @pytest.mark.parametrize("source", FORMATS)
 def test_every_format_to_every_other(
