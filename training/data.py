@@ -12,7 +12,9 @@ from __future__ import annotations
 import fnmatch
 import gzip
 import json
+import math
 import os
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +53,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, line.rstrip("\n")
     except FileNotFoundError as error:
         raise DataError(f"{path}: expected a gzip-compressed file, found none") from error
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not readable as gzip-compressed UTF-8 after line {number}: {error}") from error
 
 
@@ -60,7 +62,7 @@ def read_records(path: Path) -> Iterator[dict[str, object]]:
     for number, line in read_lines(path):
         try:
             record = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}:{number}: expected a JSON object, found {line[:80]!r}") from error
         if not isinstance(record, dict):
             raise DataError(f"{path}:{number}: expected a JSON object, found {type(record).__name__}")
@@ -69,11 +71,24 @@ def read_records(path: Path) -> Iterator[dict[str, object]]:
 
 def _field(record: dict[str, object], name: str, kind: type[T], where: str) -> T:
     value = record.get(name)
-    if kind is float and type(value) is int:
+    if kind is float and type(value) is int and abs(value) < 2**53:
         value = float(value)
     if not isinstance(value, kind):
         raise DataError(f"{where}: expected {name!r} to be a {kind.__name__}, found {value!r:.80}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise DataError(f"{where}: expected {name!r} to be finite, found {value}")
+    if isinstance(value, str) and not _is_unicode(value):
+        raise DataError(f"{where}: expected {name!r} to be Unicode, found half a character in {value[:80]!r}")
     return value
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether ``text`` has no lone surrogate, as JSON can escape one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_pairs(path: Path, labels: tuple[str, ...] | None = None) -> list[Pair]:

@@ -54,8 +54,15 @@ class EvaluateConfig:
 
 
 def correlations(predicted: FloatArray, gold: FloatArray) -> Scores:
-    """Spearman and Pearson correlation of two float arrays [P]."""
+    """Spearman and Pearson correlation of two float arrays [P]; those of equal numbers with others count as zero.
+
+    Raises ``DataError`` unless ``gold`` has two different numbers, since nothing correlates to one.
+    """
+    if len(different := np.unique(gold)) < 2:
+        raise DataError(f"expected at least two different scores, found {different.tolist()}")
     measures = {"spearman": spearmanr, "pearson": pearsonr}
+    if len(np.unique(predicted)) < 2:
+        return dict.fromkeys(measures, 0.0)
     return {name: float(measure(predicted, gold).statistic) for name, measure in measures.items()}
 
 
@@ -86,11 +93,18 @@ def paraphrase_scores(scores: FloatArray, gold: list[str], threshold: float) -> 
     }
 
 
+def gold_scores(pairs: list[Pair]) -> FloatArray:
+    """Scores [P] of ``pairs``; [0] where they have labels instead. ``DataError`` where only some have one."""
+    scores = [pair.score for pair in pairs if pair.score is not None]
+    if 0 < len(scores) < len(pairs):
+        raise DataError(f"expected a score in every row or in none, found it in {len(scores)} of {len(pairs)}")
+    return np.array(scores)
+
+
 def score_pairs(engine: Engine, pairs: list[Pair]) -> tuple[str, Scores]:
     """(task, scores) of one split; what its rows carry decides the task."""
     texts = [(pair.sentence1, pair.sentence2) for pair in pairs]
-    if pairs[0].score is not None:
-        scores = np.array([pair.score for pair in pairs])
+    if len(scores := gold_scores(pairs)):
         related = correlations(engine.relatedness(texts), scores)
         cosine = correlations(engine.similarity(texts), scores)
         return "similarity", cosine | {f"relatedness_{metric}": value for metric, value in related.items()}
@@ -104,6 +118,16 @@ def score_pairs(engine: Engine, pairs: list[Pair]) -> tuple[str, Scores]:
     return "nli", nli_scores(engine.entailment(texts), gold)
 
 
+def score_file(engine: Engine, path: Path) -> tuple[str, int, Scores]:
+    """(task, rows, scores) of the split ``path``."""
+    pairs = read_pairs(path)
+    try:
+        task, scores = score_pairs(engine, pairs)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    return task, len(pairs), scores
+
+
 def evaluate(engine: Engine, data: Path, say: Callable[[str], None] = tqdm.write) -> list[dict[str, object]]:
     """A record for every file of sentence pairs below ``data``; single-sentence files are passed over, and named."""
     paths = files_below(data, "*.jsonl.gz")
@@ -115,10 +139,9 @@ def evaluate(engine: Engine, data: Path, say: Callable[[str], None] = tqdm.write
         if path.relative_to(data).parts[0] == "single":
             say(f"{name}: single sentences, passed over")
             continue
-        pairs = read_pairs(path)
-        task, scores = score_pairs(engine, pairs)
-        records.append({"file": name, "task": task, "rows": len(pairs), **scores})
-        say(f"{name} ({len(pairs)} rows): " + ", ".join(f"{metric} {value:.4f}" for metric, value in scores.items()))
+        task, rows, scores = score_file(engine, path)
+        records.append({"file": name, "task": task, "rows": rows, **scores})
+        say(f"{name} ({rows} rows): " + ", ".join(f"{metric} {value:.4f}" for metric, value in scores.items()))
     return records
 
 
@@ -126,7 +149,7 @@ def dev_metrics(engine: Engine, data: Path) -> dict[str, Scores]:
     """Scores on every dev split of pairs below ``data``, by the split's path, as a manifest states them."""
     result = {}
     for path in tqdm(split_files(data, "dev", ("nli", "similarity", "paraphrase")), "scoring", unit=" splits"):
-        _, scores = score_pairs(engine, read_pairs(path))
+        _, _, scores = score_file(engine, path)
         result[path.relative_to(data).as_posix()] = {name: round(value, 4) for name, value in scores.items()}
     return result
 

@@ -10,7 +10,7 @@ import numpy as np
 from loadtest.compare.contestant import Contestant
 from loadtest.compare.side import Task
 from training.data import Pair, read_pairs, split_files
-from training.evaluate import correlations, nli_scores
+from training.evaluate import correlations, gold_scores, nli_scores
 
 Quality = dict[str, dict[str, float]]  # split -> metric -> value
 
@@ -28,7 +28,7 @@ def score_split(contestant: Contestant, task: Task, pairs: list[Pair]) -> dict[s
     """Spearman and Pearson, or accuracy and macro F1."""
     scores = np.array(contestant.score(task, [(pair.sentence1, pair.sentence2) for pair in pairs]))
     if task == "similarity":
-        return correlations(scores, np.array([pair.score for pair in pairs], float))
+        return correlations(scores, gold_scores(pairs))
     return nli_scores(scores, [str(pair.label) for pair in pairs])
 
 

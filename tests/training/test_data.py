@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,11 @@ def test_labels_and_scores_are_read(tmp_path: Path) -> None:
         ({"sentence1": "a", "label": "neutral"}, r":2: expected 'sentence2' to be a str, found None"),
         ({"sentence1": "a", "sentence2": 7, "label": "neutral"}, r":2: expected 'sentence2' to be a str, found 7"),
         ({"sentence1": "a", "sentence2": "b", "score": "high"}, r":2: expected 'score' to be a float, found 'high'"),
+        ({"sentence1": "a", "sentence2": "b", "score": math.nan}, r":2: expected 'score' to be finite, found nan"),
+        ({"sentence1": "a", "sentence2": "b", "score": 10**400}, r":2: expected 'score' to be a float, found 1000"),
+        ({"sentence1": "a", "sentence2": "\ud800"}, r":2: expected 'sentence2' to be Unicode, found half a character"),
+        ("[" * 100_000, r":2: expected a JSON object, found '\[\["),
+        ('{"score": ' + "1" * 5000 + "}", r":2: expected a JSON object, found '{\"score\""),
         (pair("maybe"), r":2: expected a label of .*'neutral'.*, found 'maybe'"),
     ],
 )
@@ -49,6 +55,9 @@ def test_missing_empty_damaged_and_non_utf8_files_are_named(tmp_path: Path) -> N
         read_pairs(write(tmp_path / "empty.jsonl.gz"))
     whole = write(tmp_path / "cut.jsonl.gz", *[pair(str(number)) for number in range(1000)])
     whole.write_bytes(whole.read_bytes()[:-100])
+    with pytest.raises(DataError, match="not readable as gzip-compressed UTF-8"):
+        read_pairs(whole)
+    whole.write_bytes(whole.read_bytes()[:50] + b"\xff" * 100)
     with pytest.raises(DataError, match="not readable as gzip-compressed UTF-8"):
         read_pairs(whole)
     (tmp_path / "latin.jsonl.gz").write_bytes(gzip.compress('{"sentence1": "é"}'.encode("latin-1")))

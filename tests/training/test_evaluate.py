@@ -10,7 +10,7 @@ from service.engine import Engine
 from tests.tiny_bundle import make_tiny_bundle
 from tests.training.tiny_project import labelled, write_data, write_rows
 from training.data import DataError, read_pairs
-from training.evaluate import evaluate, nli_scores, paraphrase_scores
+from training.evaluate import correlations, evaluate, nli_scores, paraphrase_scores
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +78,27 @@ def test_unknown_labels_and_folders_without_data_are_named(engine: Engine, tmp_p
     write_rows(tmp_path / "nli/x/dev.jsonl.gz", labelled(("perhaps",), 3, 1))
     with pytest.raises(DataError, match=r"found \{'perhaps'\}"):
         evaluate(engine, tmp_path, print)
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        ([3.0, 3.0], r"dev.jsonl.gz: expected at least two different scores, found \[3.0\]"),
+        ([3.0], "expected at least two different scores"),
+        ([3.0, None, 1.0], "expected a score in every row or in none, found it in 2 of 3"),
+    ],
+)
+def test_scores_that_nothing_can_correlate_to(
+    engine: Engine, tmp_path: Path, scores: list[float | None], message: str
+) -> None:
+    rows: list[dict[str, object]] = [{"sentence1": "a", "sentence2": "b"} for _ in scores]
+    for row, score in zip(rows, scores, strict=True):
+        row |= {"label": "neutral"} if score is None else {"score": score}
+    write_rows(tmp_path / "similarity/x/dev.jsonl.gz", rows)
+    with pytest.raises(DataError, match=message):
+        evaluate(engine, tmp_path, print)
+
+
+def test_equal_answers_correlate_to_nothing() -> None:
+    assert correlations(np.ones(3), np.arange(3.0)) == {"spearman": 0, "pearson": 0}
+    assert correlations(np.arange(3.0), np.arange(3.0) ** 3) == {"spearman": 1, "pearson": pytest.approx(0.9, abs=0.1)}
