@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -19,11 +20,13 @@ import torch
 
 from service.tokenizer import Tokenizer
 from training.data import split_files
+from training.errors import one_line_errors
 from training.figures import read_curves
 from training.finetune import FinetuneConfig, finetune
 from training.labelled import read_nli
 from training.options import parse_options
 from training.pairset import PairSet, outputs
+from training.run import once, recorded
 from training.student import Student, StudentConfig, load_student
 
 LADDER: dict[str, dict[str, Any]] = {
@@ -125,8 +128,7 @@ def row(config: FinetuneConfig, name: str) -> str:
 def table(runs: dict[str, FinetuneConfig]) -> Iterator[str]:
     """Lines of a Markdown table with a row for each of ``runs``, which are run first where they have not ended."""
     for run in runs.values():
-        if not (run.out / "student.safetensors").exists():
-            finetune(run)
+        once(run.out, recorded(run), partial(finetune, run))
     header = ["change", *SCORES.values(), "FLOPs a token", "FLOPs a pair", "pairs/s"]
     yield "| " + " | ".join(header) + " |"
     yield "|" + " --- |" * len(header)
@@ -135,5 +137,6 @@ def table(runs: dict[str, FinetuneConfig]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    for line in table(ladder(parse_options(AblateConfig))):
-        print(line)
+    with one_line_errors():
+        for line in table(ladder(parse_options(AblateConfig))):
+            print(line)

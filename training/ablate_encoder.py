@@ -11,7 +11,8 @@ Letters: B sentences, N packed tokens, V vocabulary, K heads, e vector size, d m
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,7 @@ from training.figures import read_curves
 from training.heads import SimilarityHead
 from training.options import parse_options
 from training.parallel import one_process
+from training.run import once, recorded
 from training.student import Embedder, HybridEncoder, StudentConfig
 
 Pooling = Literal["mean", "weighted", "attention", "maximum"]
@@ -143,9 +145,9 @@ def segment_mean(rows: Tensor, weights: Tensor, segments: Tensor, count: int) ->
     return totals / weights.new_zeros(count, 1).index_add(0, segments, weights).clamp_min(torch.finfo(rows.dtype).tiny)
 
 
-def run_shape(shape: Shape, out: Path, config: AblateEncoderConfig) -> None:
-    """Distil a student of ``shape`` into the run folder ``out``."""
-    options = DistillConfig(
+def distill_options(out: Path, config: AblateEncoderConfig) -> DistillConfig:
+    """Those of one run, into the folder ``out``."""
+    return DistillConfig(
         config.data,
         config.teacher_cache,
         out=out,
@@ -153,13 +155,18 @@ def run_shape(shape: Shape, out: Path, config: AblateEncoderConfig) -> None:
         batch=config.batch,
         checkpoint_steps=10**9,  # the end alone
         seed=config.seed,
+        device=config.device,
     )
-    world = one_process(config.device)
-    torch.manual_seed(config.seed)
+
+
+def run_shape(shape: Shape, options: DistillConfig) -> None:
+    """Distil a student of ``shape``."""
+    world = one_process(options.device)
+    torch.manual_seed(options.seed)
     distillation = Distillation.open(options)
     student = ShapedStudent(shape, distillation.vocab_size, distillation.similarity_dim).to(world.device)
     distillation.run(student, world, lambda: None)
-    (out / "resume.pt").unlink()  # half a gigabyte
+    (options.out / "resume.pt").unlink()  # half a gigabyte
 
 
 def row(name: str, shape: Shape, out: Path) -> str:
@@ -174,9 +181,8 @@ def row(name: str, shape: Shape, out: Path) -> str:
 def table(config: AblateEncoderConfig, shapes: dict[str, Shape]) -> Iterator[str]:
     """Lines of a Markdown table with a row for each of ``shapes``, which are run first where they have not ended."""
     for place, shape in enumerate(shapes.values()):
-        out = config.out / str(place)
-        if not (out / "metrics.jsonl").exists():
-            run_shape(shape, out, config)
+        options = distill_options(config.out / str(place), config)
+        once(options.out, recorded(options) | asdict(shape), partial(run_shape, shape, options))
     header = ["encoder", "mean loss", *SCORES.values(), "numbers a token", "FLOPs a token"]
     yield "| " + " | ".join(header) + " |"
     yield "|" + " --- |" * len(header)

@@ -114,6 +114,22 @@ class Schedule:
         return done % self.checkpoint_steps == 0 or done == self.steps
 
 
+def recorded(config: Any) -> dict[str, Any]:
+    """The options ``config`` of a run as JSON has them, but for the device: a run may go on on another one."""
+    known = {key: value for key, value in asdict(config).items() if key != "device"}
+    return {key: str(value) if isinstance(value, Path) else value for key, value in known.items()}
+
+
+def once(folder: Path, options: dict[str, Any], run: Callable[[], object]) -> None:
+    """Call ``run`` unless one with ``options`` has ended in ``folder``; ``CheckpointError`` where another one has."""
+    ended, asked = folder / "ended.json", json.dumps(options)
+    if not ended.exists():
+        run()
+        ended.write_text(asked)
+    elif (found := ended.read_text()) != asked:
+        raise CheckpointError(f"{folder}: holds a run with {found}, asked for {asked}")
+
+
 class Run:
     """A run's folder: ``metrics.jsonl`` and ``resume.pt``, beside what the stage itself writes.
 
@@ -122,8 +138,7 @@ class Run:
 
     def __init__(self, folder: Path, config: Any, writes: bool = True) -> None:
         self.folder, self.writes = folder, writes
-        known = {key: value for key, value in asdict(config).items() if key != "device"}  # a run may go on on another
-        self.config = {key: str(value) if isinstance(value, Path) else value for key, value in known.items()}
+        self.config = recorded(config)
         folder.mkdir(parents=True, exist_ok=True)
 
     def log(self, **values: float | int | str) -> None:

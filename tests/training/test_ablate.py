@@ -11,7 +11,7 @@ from training.ablate import LADDER, AblateConfig, ladder, pair_flops, table
 from training.distill import DistillConfig, distill
 from training.heads import EntailmentHead
 from training.parallel import Processes
-from training.student import PAPER, StudentConfig
+from training.student import PAPER, CheckpointError, StudentConfig
 
 ALONE = Processes()
 
@@ -41,6 +41,8 @@ def test_each_rung_runs_once_and_has_its_line(config: AblateConfig) -> None:
     written = [path.stat().st_mtime_ns for path in config.out.rglob("student.safetensors")]
     assert len(list(table(runs))) == 2 + len(runs)
     assert [path.stat().st_mtime_ns for path in config.out.rglob("student.safetensors")] == written
+    with pytest.raises(CheckpointError, match=r'holds a run with .*"seed": 0.*, asked for .*"seed": 1'):
+        list(table({name: replace(run, seed=1) for name, run in runs.items()}))
 
 
 @pytest.mark.parametrize("config", [PAPER, StudentConfig(), StudentConfig(compare_dim=0, product=False)])

@@ -1,5 +1,6 @@
 """Shapes of the encoder: each computes what it says, learns, and has its line in the table."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from training.ablate_encoder import (
     table,
 )
 from training.product import hybrid_encode
+from training.student import CheckpointError
 
 TOKENS = torch.tensor([3, 1, 4, 1, 5, 2])
 ENDS = torch.tensor([0, 2, 2, 6])  # the second sentence has no token
@@ -87,3 +89,6 @@ def test_each_shape_is_distilled_once_and_has_its_line(tmp_path: Path) -> None:
     written = [path.stat().st_mtime_ns for path in config.out.rglob("metrics.jsonl")]
     assert len(list(table(config, shapes))) == 2 + len(shapes)
     assert [path.stat().st_mtime_ns for path in config.out.rglob("metrics.jsonl")] == written
+    for changed, wanted in ((replace(config, epochs=3), shapes), (config, {"another": Shape(8, 3)})):
+        with pytest.raises(CheckpointError, match=r"holds a run with .*, asked for"):
+            list(table(changed, wanted))
