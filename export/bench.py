@@ -29,7 +29,6 @@ from threadpoolctl import threadpool_limits
 
 from export.corpus import read_sentences
 from export.distilbert import distilbert_sessions
-from export.machine import machine
 from export.ops.function_body import hybrid_encode_function
 from export.ops.op_model import op_model
 from export.ops.tables import Arrays, bundle_tables
@@ -38,6 +37,7 @@ from export.timing import CALLS, Contestants, interleave
 from service.bundle import Bundle, load_bundle
 from service.native import kernel_isa, library_path
 from service.tokenizer import Tokenizer
+from training.machine import machine
 from training.options import parse_options
 
 SGEMM_SIDE = 1536  # large enough for a BLAS to reach its peak, small enough to take a tenth of a second

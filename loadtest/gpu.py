@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import subprocess
 import tempfile
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -38,6 +36,7 @@ from service.native import cuda_library_path
 from service.placement import Gpu, open_gpu
 from service.session import CUDA, PROVIDER_OPTIONS, open_bundle, session_options
 from service.tokenizer import PackedTokens, Tokenizer
+from training.machine import machine
 
 BATCHES, TOKENS = (256, 32, 1), 64
 RUN_TOKENS = tuple(2**n for n in range(4, 15))  # where CPU and GPU are compared
@@ -45,20 +44,13 @@ PACKAGES = ("torch", "transformers", "onnxruntime", "onnxruntime-gpu", "numpy")
 Report = dict[str, Any]
 
 
-def machine() -> Report:
-    """What the numbers depend on beside the code."""
+def about_machine() -> Report:
+    """The machine, and its GPU."""
     query = ["nvidia-smi", "--query-gpu=name,driver_version,clocks.max.sm,memory.total", "--format=csv,noheader"]
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return {
+    return machine(PACKAGES) | {
         "gpu": subprocess.run(query, capture_output=True, text=True, check=True).stdout.strip(),
         "compute capability": ".".join(map(str, torch.cuda.get_device_capability())),
         "cuda of torch": torch.version.cuda,
-        "versions": {**found, "python": platform.python_version()},
     }
 
 
@@ -218,7 +210,7 @@ def measure(options: argparse.Namespace) -> Report:
     if library is None:
         raise SystemExit("expected libhybrid_encode_cuda.so to be installed, found none: install cmow where nvcc is")
     bundle, kernels = load_bundle(options.bundle), Kernels(library)
-    report: Report = {"machine": machine(), "checks": check(kernels), "limits": limits()}
+    report: Report = {"machine": about_machine(), "checks": check(kernels), "limits": limits()}
     ids = read_tokens(bundle, options.text, RUN_TOKENS[-1])
     report["times"] = time_kernels(kernels, bundle, ids, report["limits"]) | time_torch(ids)
     try:

@@ -13,12 +13,12 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from training import native
+from training.machine import processor
 from training.native import Tables
 from training.optim import RowAdam
 from training.options import parse_options
@@ -69,14 +69,6 @@ def time_rounds(encode: Encode, config: BenchConfig) -> tuple[float, float]:
         passes.append(passed - start)
         optimiser.zero_grad()
     return len(token_ids) / statistics.median(passes[1:]), len(token_ids) / statistics.median(steps[1:])
-
-
-def processor() -> str:
-    """The processor's name, where the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown processor"
 
 
 def main() -> None:

@@ -20,7 +20,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from export.machine import machine
 from loadtest.compare.bars import Bar, Results, bars
 from loadtest.compare.catalogue import CATALOGUE, Spec
 from loadtest.compare.contestant import Contestant, SideError
@@ -37,6 +36,7 @@ from service.bundle import TOKENIZER
 from service.cpu import usable_cpus
 from service.settings import BUNDLE
 from training.data import DataError
+from training.machine import machine
 
 FULL_PACE = Pace(rounds=4, seconds=0.1, call_limit=0.5, whole=True)
 QUICK_PACE = Pace(rounds=3, seconds=0.05, call_limit=0.25, whole=False)

@@ -9,11 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+CPUINFO = Path("/proc/cpuinfo")
+
 
 def machine(packages: Iterable[str]) -> dict[str, Any]:
     """Processor, usable cores, load and versions; of ``packages`` those that are installed."""
     return {
-        "cpu": _processor(),
+        "cpu": processor(),
         "cores": len(os.sched_getaffinity(0)),
         "load average": [round(load, 2) for load in os.getloadavg()],
         "versions": {name: found for name in packages if (found := _version(name))}
@@ -21,11 +23,12 @@ def machine(packages: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
+def processor(cpuinfo: Path = CPUINFO) -> str:
+    """Its name, and where Linux gives them family and model: clouds give several generations one name."""
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in reversed(lines))}
+    name = fields.get("model name") or platform.processor() or "unknown processor"
+    return ", ".join([name, *(f"{key} {fields[key]}" for key in ("cpu family", "model") if key in fields)])
 
 
 def _version(distribution: str) -> str | None:
