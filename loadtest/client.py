@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from dataclasses import dataclass, field
 from typing import cast
 
 import httptools
+
+RECEIVE_BYTES = 1 << 20
 
 
 @dataclass
@@ -30,13 +33,68 @@ class ConnectionLostError(Exception):
         self.sent = sent
 
 
+class Reading:
+    """One reply while it comes."""
+
+    def __init__(self) -> None:
+        self.reply = Reply()
+        self.complete = False
+        self._parser = httptools.HttpResponseParser(self)
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._parser.feed_data(data)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """For the parser."""
+        self.reply.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_body(self, body: bytes) -> None:
+        """For the parser."""
+        self.reply.body += body
+
+    def on_message_complete(self) -> None:
+        """For the parser."""
+        self.reply.status = self._parser.get_status_code()
+        self.complete = True
+
+
+class BlockingConnection:
+    """One connection without an event loop, whose turns take a fifth of the time of a request of one pair.
+
+    Raises ``OSError`` where there is no server.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._socket = socket.create_connection((host, port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def send(self, request: bytes) -> Reply:
+        """The reply to ``request``; raises ``ConnectionLostError``."""
+        reading = Reading()
+        try:
+            self._socket.sendall(request)
+            while not reading.complete:
+                data = self._socket.recv(RECEIVE_BYTES)
+                if not data:
+                    raise ConnectionLostError(sent=True)
+                reading.feed(data)
+        except OSError as error:
+            raise ConnectionLostError(sent=True) from error
+        return reading.reply
+
+    def close(self) -> None:
+        """Leave."""
+        self._socket.close()
+
+
 class Connection(asyncio.Protocol):
     """One connection that carries one request at a time."""
 
     def __init__(self) -> None:
         self._waiting: asyncio.Future[Reply] | None = None
         self._lost = asyncio.Event()
-        self._reply = Reply()
+        self._reading = Reading()
 
     @classmethod
     async def open(cls, host: str, port: int) -> Connection:
@@ -48,7 +106,7 @@ class Connection(asyncio.Protocol):
         """The reply to ``request``; raises ``ConnectionLostError``."""
         if self._transport.is_closing():
             raise ConnectionLostError(sent=False)
-        self._reply = Reply()
+        self._reading = Reading()
         self._waiting = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._waiting
@@ -61,33 +119,22 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """For asyncio."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its bases
-        self._parser = httptools.HttpResponseParser(self)
 
     def data_received(self, data: bytes) -> None:
         """For asyncio."""
-        self._parser.feed_data(data)
+        self._reading.feed(data)
+        if not self._reading.complete:
+            return
+        if self._reading.reply.headers.get("connection") == "close":
+            self._transport.close()  # as the server is about to
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(self._reading.reply)
 
     def connection_lost(self, error: Exception | None) -> None:
         """For asyncio."""
         self._lost.set()
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(ConnectionLostError(sent=True))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """For the parser."""
-        self._reply.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-
-    def on_body(self, body: bytes) -> None:
-        """For the parser."""
-        self._reply.body += body
-
-    def on_message_complete(self) -> None:
-        """For the parser."""
-        self._reply.status = self._parser.get_status_code()
-        if self._reply.headers.get("connection") == "close":
-            self._transport.close()  # as the server is about to
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(self._reply)
 
 
 def post(path: str, body: object) -> bytes:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
-import uvloop
 
-from loadtest.client import Connection, ConnectionLostError, Reply, post
+from loadtest.client import BlockingConnection, ConnectionLostError, Reply, post
 from loadtest.compare.side import Context, Floats, Side, Task
 from loadtest.compare.sides.head import Head
 from loadtest.compare.texts import Pair
@@ -25,10 +23,9 @@ ROUTES = {"/similarity": ("sentence1", "sentence2"), "/entailment": ("premise", 
 class Client:
     """Asks a server that listens at ``host`` and ``port``, one request at a time."""
 
-    def __init__(self, runner: asyncio.Runner, host: str, port: int) -> None:
-        self._runner = runner
+    def __init__(self, host: str, port: int) -> None:
         self._address = host, port
-        self._connection = runner.run(Connection.open(host, port))
+        self._connection = BlockingConnection(host, port)
 
     def ask(self, path: str, answer: str, pairs: Sequence[Pair]) -> list[Any]:
         """``answer`` for ``pairs``, in as many requests as the server's limits ask for.
@@ -37,7 +34,7 @@ class Client:
         """
         found: list[Any] = []
         for start in range(0, len(pairs), MOST_PAIRS):
-            reply = self._runner.run(self._send(post(path, body(path, pairs[start : start + MOST_PAIRS]))))
+            reply = self._send(post(path, body(path, pairs[start : start + MOST_PAIRS])))
             if reply.status != 200:
                 raise RuntimeError(f"expected 200, got {reply.status}: {reply.body[:200]!r}")
             found += json.loads(reply.body)[answer]
@@ -45,15 +42,16 @@ class Client:
 
     def close(self) -> None:
         """Leave."""
-        self._runner.run(self._connection.close())
+        self._connection.close()
 
-    async def _send(self, request: bytes) -> Reply:
+    def _send(self, request: bytes) -> Reply:
         """The reply; while other sides had their turns the server may have closed the idle connection."""
         try:
-            return await self._connection.send(request)
+            return self._connection.send(request)
         except ConnectionLostError:
-            self._connection = await Connection.open(*self._address)
-            return await self._connection.send(request)
+            self._connection.close()
+            self._connection = BlockingConnection(*self._address)
+            return self._connection.send(request)
 
     def similarity(self, pairs: Sequence[Pair]) -> Floats:
         """Scores [P] of ``pairs``."""
@@ -86,8 +84,7 @@ def open_distilbert(context: Context) -> Side:
 def _remote(module: str, arguments: Sequence[str], trained: frozenset[Task]) -> Side:
     stack = ExitStack()
     server = stack.enter_context(serving(module, arguments))
-    runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
-    client = Client(runner, server.host, server.port)
+    client = Client(server.host, server.port)
     stack.callback(client.close)
     return Side(
         similarity=client.similarity,
