@@ -29,7 +29,7 @@ from training.options import parse_options
 from training.packing import batch, placed, tokenize
 from training.parallel import Processes, processes
 from training.recipe import Recipe, command_line
-from training.run import Optimisers, Run, Schedule, train
+from training.run import Optimisers, Run, shuffled_epochs, train
 from training.student import Embedder, Student, StudentConfig, load_student, save_student
 from training.teacher import TeacherCache
 from training.vocabulary import check_vocabulary, read_vocabulary
@@ -132,7 +132,9 @@ class Distillation:
             return self.dev.score(student)
 
         optimisers = Optimisers(student, config.matrix_lr, config.vector_lr, config.head_lr)
-        schedule = Schedule(len(self.sentences), config.batch, config.epochs, config.seed, config.checkpoint_steps)
+        schedule = shuffled_epochs(
+            len(self.sentences), config.batch, config.epochs, config.seed, config.checkpoint_steps
+        )
         train(Run(config.out, config, world.first), student, optimisers, schedule, losses, evaluate, world)
 
 

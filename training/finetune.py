@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import chain, count, islice, repeat
+from itertools import chain, count, repeat
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score
 from torch import Tensor
-from tqdm import tqdm
 
 from service.tokenizer import PackedTokens, Tokenizer
 from training.calibrate import calibrate
@@ -37,7 +36,7 @@ from training.pair_labels import PairCache
 from training.pairset import PairBatch, PairSet, outputs
 from training.parallel import one_process
 from training.recipe import Recipe, command_line
-from training.run import Clock, Optimisers, Run, shuffled_batches, warmup_cosine
+from training.run import Optimisers, Rows, Run, Schedule, shuffled_batches, train
 from training.sources import sources_below
 from training.student import PairOutputs, Student, StudentConfig, load_student, save_student
 from training.teacher import TeacherCache
@@ -154,10 +153,10 @@ def joint_losses(
     entailment, similarity, paraphrase = pair_losses(found, known, config)
     distilled, _, _ = distill_loss(student.similarity_head(of_sentences), teacher, config.pair_weight)
     return {
-        "entailment": entailment,
-        "similarity": config.similarity_weight * similarity,
-        "paraphrase": config.paraphrase_weight * paraphrase,
-        "distill": config.distill_weight * distilled,
+        "entailment_loss": entailment,
+        "similarity_loss": config.similarity_weight * similarity,
+        "paraphrase_loss": config.paraphrase_weight * paraphrase,
+        "distill_loss": config.distill_weight * distilled,
     }
 
 
@@ -205,37 +204,32 @@ def start_student(config: FinetuneConfig) -> Student:
 
 def finetune(config: FinetuneConfig) -> Student:
     """Run or go on with the fine-tuning that ``config`` describes; returns the trained student."""
-    device = one_process(config.device).device
+    world = one_process(config.device)
     torch.manual_seed(config.seed)
-    student, cache = start_student(config).to(device), TeacherCache.open(config.teacher_cache)
+    student, cache = start_student(config).to(world.device), TeacherCache.open(config.teacher_cache)
     tokenizer = Tokenizer(config.student / "tokenizer.json", config.max_tokens)
     pairs, gold = read_training_pairs(config, tokenizer), read_gold_sets(config, tokenizer)
     dev = PairDev(config.data, tokenizer)
     sentences = tokenize(tokenizer, cache.sentences[: cache.done])
+
+    def losses(step: int, rows: StepRows) -> dict[str, Tensor]:
+        known = PairBatch.joined(pairs.batch(rows.pairs), gold.batch(rows.gold))
+        parts = joint_losses(student, known, *taught(sentences, cache, rows.sentences, step, config), config)
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+
+    def evaluate() -> dict[str, float]:
+        found = dev.score(student.eval())
+        save(student.train(), config)
+        return found
+
     optimisers = Optimisers(student, config.matrix_lr, config.vector_lr, config.head_lr)
-    run, clock = Run(config.out, config), Clock()
     steps = config.epochs * (len(pairs) // config.batch)
-    steps = min(steps, config.max_steps or steps)
-    start = run.resume(student, optimisers)
-    shutil.copy(config.student / "tokenizer.json", config.out)
-    write_recipe(config)
-    batches = islice(training_batches(pairs, len(gold), len(sentences), config), start, steps)
-    student.train()
-    for step, (pair_rows, gold_rows, rows) in enumerate(
-        tqdm(batches, total=steps, initial=start, unit=" steps"), start=start
-    ):
-        known = PairBatch.joined(pairs.batch(pair_rows), gold.batch(gold_rows))
-        losses = joint_losses(student, known, *taught(sentences, cache, rows, step, config), config)
-        torch.stack(list(losses.values())).sum().backward()
-        optimisers.step(warmup_cosine(step, steps))
-        clock.add(2 * len(known.accepted) + len(rows), **{f"{name}_loss": loss.item() for name, loss in losses.items()})
-        if (step + 1) % config.checkpoint_steps == 0 or step + 1 == steps:
-            run.log(step=step + 1, **clock.read(), **dev.score(student.eval()))
-            student.train()
-            run.save(student, optimisers, step + 1)
-            save_student(student, config.out)
+    batches = training_batches(pairs, len(gold), len(sentences), config)
+    schedule = Schedule(batches, min(steps, config.max_steps or steps), config.checkpoint_steps)
+    run = Run(config.out, config)
+    train(run, student.train(), optimisers, schedule, losses, evaluate, world)
     run.log(event="done", **calibrate(student.eval(), config.data, tokenizer))
-    save_student(student, config.out)
+    save(student, config)
     return student
 
 
@@ -251,21 +245,30 @@ def taught(
     return join(packed, documents), torch.cat([targets, means])
 
 
-def write_recipe(config: FinetuneConfig) -> None:
-    """Record how the student came to be."""
+def save(student: Student, config: FinetuneConfig) -> None:
+    """Write the student, its tokeniser and how it came to be."""
+    save_student(student, config.out)
+    shutil.copy(config.student / "tokenizer.json", config.out)
     before = Recipe.read(config.student)
     if not config.gold_only:
         before = Recipe.read(config.pair_labels).after(before)
     before.then(command_line("training.finetune", config), sources_below(config.data)).write(config.out)
 
 
-Rows = NDArray[np.int64]
+@dataclass(frozen=True)
+class StepRows:
+    """Which rows one step takes of the pairs, of the gold pairs and of the sentences."""
+
+    pairs: Rows
+    gold: Rows
+    sentences: Rows
+
+    def __len__(self) -> int:
+        return len(self.pairs) + len(self.gold) + len(self.sentences)
 
 
-def training_batches(
-    pairs: PairSet, gold: int, sentences: int, config: FinetuneConfig
-) -> Iterator[tuple[Rows, Rows, Rows]]:
-    """Rows of ``pairs``, of the ``gold`` pairs and of the ``sentences`` of every step of the whole run."""
+def training_batches(pairs: PairSet, gold: int, sentences: int, config: FinetuneConfig) -> Iterator[StepRows]:
+    """The rows of ``pairs``, of ``gold`` pairs and of ``sentences`` of every step of the whole run."""
     epochs = (pairs.batches(config.batch, config.seed, epoch) for epoch in range(config.epochs))
     scored = np.flatnonzero(~np.isnan(pairs.similarity))
     more = endless_batches(len(scored), config.scored_batch, config.seed + 1)
@@ -274,7 +277,7 @@ def training_batches(
     for rows, extra, gold_rows, sentence_rows in zip(
         chain.from_iterable(epochs), more, of_gold, of_sentences, strict=False
     ):
-        yield np.concatenate([rows, scored[extra]]), gold_rows, sentence_rows
+        yield StepRows(np.concatenate([rows, scored[extra]]), gold_rows, sentence_rows)
 
 
 def endless_batches(rows: int, batch: int, seed: int) -> Iterator[Rows]:

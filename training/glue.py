@@ -36,7 +36,7 @@ from training.options import parse_options
 from training.packing import drop_tokens
 from training.parallel import Processes, processes
 from training.recipe import Recipe, command_line
-from training.run import Optimisers, Run, Schedule, train
+from training.run import Optimisers, Run, shuffled_epochs, train
 from training.sources import SOURCES, teacher_source
 from training.student import HybridEncoder, load_student
 from training.task_rows import Rows
@@ -146,7 +146,7 @@ def train_task(config: GlueConfig, folder: Path, rows: Rows, dev: Rows, world: P
         Run(folder, config, world.first),
         model,
         Optimisers(model, config.matrix_lr, config.vector_lr, config.head_lr),
-        Schedule(len(rows), config.batch, config.epochs, config.seed, config.checkpoint_steps),
+        shuffled_epochs(len(rows), config.batch, config.epochs, config.seed, config.checkpoint_steps),
         losses,
         evaluate,
         world,

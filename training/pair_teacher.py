@@ -11,16 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from training.cross_encoder import PairLogits, PairTeacher, PairTokens, shuffled_length_batches
@@ -33,7 +31,7 @@ from training.options import parse_options
 from training.pair_mining import Neighbours, balanced_questions
 from training.parallel import one_process
 from training.recipe import Recipe, command_line
-from training.run import Clock, Run, warmup_cosine
+from training.run import Run, Schedule, train
 from training.sources import sources_below, teacher_source
 from training.teacher import TeacherCache
 
@@ -114,46 +112,69 @@ class PairDev:
         return {name: round(value, 4) for name, value in result.items()}
 
 
-def make_optimiser(teacher: PairTeacher, config: PairTeacherConfig) -> torch.optim.AdamW:
-    """AdamW with its own rate for the new layers; the word embeddings stay as pretrained, which saves a tenth."""
-    model = teacher.model
-    cast(PreTrainedModel, model.encoder).get_input_embeddings().requires_grad_(False)
-    encoder = [parameter for parameter in model.encoder.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": encoder, "lr": config.lr, "peak": config.lr},
-        {
-            "params": [*model.pool.parameters(), *model.output.parameters()],
-            "lr": config.head_lr,
-            "peak": config.head_lr,
-        },
-    ]
-    return torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=True)
+class TeacherOptimiser:
+    """AdamW on gradients of norm 1 at most, with a rate of its own for the new layers.
+
+    The word embeddings stay as pretrained, which saves a tenth.
+    """
+
+    def __init__(self, teacher: PairTeacher, config: PairTeacherConfig) -> None:
+        model = teacher.model
+        cast(PreTrainedModel, model.encoder).get_input_embeddings().requires_grad_(False)
+        encoder = [parameter for parameter in model.encoder.parameters() if parameter.requires_grad]
+        new = [*model.pool.parameters(), *model.output.parameters()]
+        groups = [
+            {"params": encoder, "lr": config.lr, "peak": config.lr},
+            {"params": new, "lr": config.head_lr, "peak": config.head_lr},
+        ]
+        self.trained = [*encoder, *new]
+        self.adam = torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=True)
+
+    def step(self, scale: float) -> None:
+        """One update with every learning rate at ``scale`` times its peak; clears the gradients."""
+        for group in self.adam.param_groups:
+            group["lr"] = group["peak"] * scale
+        torch.nn.utils.clip_grad_norm_(self.trained, 1.0)
+        self.adam.step()
+        self.adam.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As of AdamW."""
+        return self.adam.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of ``state_dict``."""
+        self.adam.load_state_dict(state)
 
 
 def teach(config: PairTeacherConfig) -> PairTeacher:
     """Run or go on with the fine-tuning that ``config`` describes; returns the trained teacher."""
-    device = one_process(config.device).device
+    world = one_process(config.device)
     torch.manual_seed(config.seed)
     teacher = PairTeacher.pretrained(config.encoder, config.max_tokens)
-    teacher.model.to(device)
+    teacher.model.to(world.device)
     pairs, dev = training_pairs(config), PairDev(config.data, config.dev_rows)
     tokens = teacher.tokenize(pairs.texts)
     batches = list(epochs_of_batches([len(pair.ids) for pair in tokens], config))
-    optimiser, run, clock = make_optimiser(teacher, config), Run(config.out, config), Clock()
-    start = run.resume(teacher.model, optimiser)
+
+    def losses(step: int, rows: list[int]) -> dict[str, Tensor]:
+        return {"loss": batch_loss(teacher, [tokens[row] for row in rows], pairs, rows)}
+
+    def evaluate() -> dict[str, float]:
+        save(teacher, config)
+        return dev.score(teacher)
+
+    optimiser = TeacherOptimiser(teacher, config)
+    schedule = Schedule(iter(batches), len(batches), config.checkpoint_steps, warmup=0.06)
+    train(Run(config.out, config), teacher.model, optimiser, schedule, losses, evaluate, world)
+    return teacher
+
+
+def save(teacher: PairTeacher, config: PairTeacherConfig) -> None:
+    """Write the teacher and how it came to be."""
+    teacher.save(config.out)
     sources = [*sources_below(config.data), teacher_source(config.encoder)]
     Recipe().then(command_line("training.pair_teacher", config), sources).write(config.out)
-    for step in tqdm(range(start, len(batches)), initial=start, total=len(batches), unit=" steps"):
-        rows = batches[step]
-        loss = batch_loss(teacher, [tokens[row] for row in rows], pairs, rows)
-        loss.backward()
-        update(optimiser, warmup_cosine(step, len(batches), warmup=0.06))
-        clock.add(2 * len(rows), loss=loss.item())
-        if (step + 1) % config.checkpoint_steps == 0 or step + 1 == len(batches):
-            run.log(step=step + 1, **clock.read(), **dev.score(teacher))
-            run.save(teacher.model, optimiser, step + 1)
-            teacher.save(config.out)
-    return teacher
 
 
 def batch_loss(teacher: PairTeacher, tokens: list[PairTokens], pairs: LabelledPairs, rows: list[int]) -> Tensor:
@@ -163,15 +184,6 @@ def batch_loss(teacher: PairTeacher, tokens: list[PairTokens], pairs: LabelledPa
         logits = teacher.model(*teacher.stack(tokens))
     known = (pairs.entailment, pairs.similarity, pairs.paraphrase)
     return pair_loss(logits, *(torch.from_numpy(values[rows]).to(teacher.device) for values in known))
-
-
-def update(optimiser: torch.optim.Optimizer, scale: float) -> None:
-    """One step with every learning rate at ``scale`` times its peak and gradients of norm 1 at most."""
-    for group in optimiser.param_groups:
-        group["lr"] = group["peak"] * scale
-    torch.nn.utils.clip_grad_norm_(chain.from_iterable(group["params"] for group in optimiser.param_groups), 1.0)
-    optimiser.step()
-    optimiser.zero_grad(set_to_none=True)
 
 
 def epochs_of_batches(lengths: list[int], config: PairTeacherConfig) -> Iterator[list[int]]:

@@ -34,7 +34,7 @@ from training.options import parse_options
 from training.packing import tokenize
 from training.parallel import Processes, processes
 from training.recipe import Recipe, command_line
-from training.run import Optimisers, Run, Schedule, train
+from training.run import Optimisers, Run, shuffled_epochs, train
 from training.sources import SOURCES, teacher_source
 from training.student import Student, StudentConfig, load_student, save_student
 from training.teacher import save_tokenizer
@@ -106,7 +106,7 @@ def pretrain(config: PretrainConfig, world: Processes) -> Student:
         return {}
 
     optimisers = Optimisers(model, config.matrix_lr, config.vector_lr, config.head_lr)
-    schedule = Schedule(len(sentences), config.batch, config.epochs, config.seed, config.checkpoint_steps)
+    schedule = shuffled_epochs(len(sentences), config.batch, config.epochs, config.seed, config.checkpoint_steps)
     train(run, model, optimisers, schedule, losses, evaluate, world)
     return student
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -22,9 +22,15 @@ from training.optim import RowAdam
 from training.parallel import Processes
 from training.student import CheckpointError, HybridEncoder
 
+Rows = NDArray[np.int64]
+Batch = TypeVar("Batch", bound=Sized)
 
-class Stateful(Protocol):
-    """What a checkpoint can hold beside the model: an optimiser, or several."""
+
+class Optimiser(Protocol):
+    """What moves the weights, and lies in a checkpoint beside them."""
+
+    def step(self, scale: float) -> None:
+        """One update with every learning rate at ``scale`` times its peak; clears the gradients."""
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resume needs."""
@@ -74,7 +80,7 @@ class Optimisers:
         self.heads.load_state_dict(state["heads"])
 
 
-def warmup_cosine(step: int, steps: int, warmup: float = 0.03) -> float:
+def warmup_cosine(step: int, steps: int, warmup: float) -> float:
     """Factor on the peak learning rate: a linear rise over the first share ``warmup``, then half a cosine to zero."""
     rise = max(1, round(steps * warmup))
     if step < rise:
@@ -82,36 +88,33 @@ def warmup_cosine(step: int, steps: int, warmup: float = 0.03) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
-def shuffled_batches(rows: int, batch: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:
+def shuffled_batches(rows: int, batch: int, seed: int, epoch: int) -> Iterator[Rows]:
     """Row numbers of every full batch of one epoch; the same for the same seed and epoch."""
     order = np.random.default_rng([seed, epoch]).permutation(rows)
     yield from (order[start : start + batch] for start in range(0, rows - batch + 1, batch))
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """Epochs of shuffled full batches over ``rows`` rows, and after how many steps there is a checkpoint."""
+class Schedule(Generic[Batch]):
+    """The first ``steps`` of ``batches`` are the whole run; a resumed one skips what it has seen.
 
-    rows: int
-    batch: int
-    epochs: int
-    seed: int
+    ``warmup`` is the share of the steps in which the learning rate rises.
+    """
+
+    batches: Iterator[Batch]
+    steps: int
     checkpoint_steps: int
-
-    @property
-    def steps(self) -> int:
-        """Batches of the whole run."""
-        return self.epochs * (self.rows // self.batch)
-
-    def batches(self) -> Iterator[NDArray[np.int64]]:
-        """Row numbers of every batch of the whole run."""
-        return chain.from_iterable(
-            shuffled_batches(self.rows, self.batch, self.seed, epoch) for epoch in range(self.epochs)
-        )
+    warmup: float = 0.03
 
     def is_checkpoint(self, done: int) -> bool:
         """Whether to save after ``done`` steps."""
         return done % self.checkpoint_steps == 0 or done == self.steps
+
+
+def shuffled_epochs(rows: int, batch: int, epochs: int, seed: int, checkpoint_steps: int) -> Schedule[Rows]:
+    """Epochs of shuffled full batches over ``rows`` rows."""
+    batches = chain.from_iterable(shuffled_batches(rows, batch, seed, epoch) for epoch in range(epochs))
+    return Schedule(batches, epochs * (rows // batch), checkpoint_steps)
 
 
 def recorded(config: Any) -> dict[str, Any]:
@@ -150,7 +153,7 @@ class Run:
             file.write(line + "\n")
         tqdm.write(line)
 
-    def save(self, model: nn.Module, optimiser: Stateful, step: int) -> None:
+    def save(self, model: nn.Module, optimiser: Optimiser, step: int) -> None:
         """Checkpoint after ``step`` steps: all that a resume needs in one file, replaced at once."""
         if not self.writes:
             return
@@ -164,7 +167,7 @@ class Run:
         torch.save(state, self.folder / "resume.new")
         (self.folder / "resume.new").replace(self.folder / "resume.pt")
 
-    def resume(self, model: nn.Module, optimiser: Stateful) -> int:
+    def resume(self, model: nn.Module, optimiser: Optimiser) -> int:
         """Load the newest checkpoint, if there is one; returns the number of steps already done."""
         path = self.folder / "resume.pt"
         if not path.exists():
@@ -187,55 +190,55 @@ class Run:
 
 
 class Clock:
-    """Averages of values since the last reading, with the rate of sentences."""
+    """Averages of values since the last reading, with the rate of rows."""
 
     def __init__(self) -> None:
         self._restart()
 
     def _restart(self) -> None:
-        self.start, self.sentences, self.steps = time.perf_counter(), 0, 0
+        self.start, self.rows, self.steps = time.perf_counter(), 0, 0
         self.sums: dict[str, float] = {}
 
-    def add(self, sentences: int, **values: float) -> None:
+    def add(self, rows: int, **values: float) -> None:
         """Count one step."""
-        self.sentences += sentences
+        self.rows += rows
         self.steps += 1
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
 
     def read(self) -> dict[str, float]:
-        """Means since the last call and sentences a second; starts anew."""
+        """Means since the last call and rows a second; starts anew."""
         seconds = time.perf_counter() - self.start
         means = {name: round(total / self.steps, 5) for name, total in self.sums.items()}
-        rate = round(self.sentences / seconds)
+        rate = round(self.rows / seconds)
         self._restart()
-        return means | {"sentences_per_second": rate}
+        return means | {"rows_per_second": rate}
 
 
 def train(
     run: Run,
     model: nn.Module,
-    optimisers: Optimisers,
-    schedule: Schedule,
-    losses: Callable[[int, NDArray[np.int64]], dict[str, Tensor]],
+    optimiser: Optimiser,
+    schedule: Schedule[Batch],
+    losses: Callable[[int, Batch], dict[str, Tensor]],
     evaluate: Callable[[], dict[str, float]],
     world: Processes,
 ) -> None:
     """Go through ``schedule`` from where ``run`` was left; every process of ``world`` calls this.
 
-    ``losses`` gives, for a step and the rows of its global batch, this process's addends of scalars to log; the one
+    ``losses`` gives, for a step and its global batch, this process's addends of scalars to log; the one
     named ``loss`` is minimised. ``evaluate`` gives more to log at every checkpoint, in the process that writes; what it
     saves is there before the checkpoint, so that a killed run never lacks it.
     """
-    start, clock = run.resume(model, optimisers), Clock()
-    remaining = islice(schedule.batches(), start, None)
+    start, clock = run.resume(model, optimiser), Clock()
+    remaining = islice(schedule.batches, start, schedule.steps)
     progress = tqdm(remaining, total=schedule.steps, initial=start, unit=" steps", disable=not run.writes)
     for step, rows in enumerate(progress, start=start):
         parts = losses(step, rows)
         parts["loss"].backward()
         world.sum_gradients(model)
-        optimisers.step(warmup_cosine(step, schedule.steps))
+        optimiser.step(warmup_cosine(step, schedule.steps, schedule.warmup))
         clock.add(len(rows), **{name: world.sum(value.detach().clone()).item() for name, value in parts.items()})
         if run.writes and schedule.is_checkpoint(step + 1):
             run.log(step=step + 1, **clock.read(), **evaluate())
-            run.save(model, optimisers, step + 1)
+            run.save(model, optimiser, step + 1)
