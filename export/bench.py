@@ -38,7 +38,7 @@ from service.bundle import Bundle, load_bundle
 from service.native import kernel_isa, library_path
 from service.tokenizer import Tokenizer
 from training.machine import machine
-from training.options import parse_options
+from training.options import Natural, parse_options
 
 SGEMM_SIDE = 1536  # large enough for a BLAS to reach its peak, small enough to take a tenth of a second
 PACKAGES = ("numpy", "onnxruntime", "torch", "transformers")
@@ -56,7 +56,9 @@ class BenchConfig:
     sentences: int = field(default=256, metadata={"help": "sentences in the batch, B"})
     tokens: int = field(default=64, metadata={"help": "tokens of every sentence"})
     rounds: int = field(default=15, metadata={"help": "timed rounds of five calls, each after a warm-up"})
-    baseline_rounds: int = field(default=3, metadata={"help": "rounds that DistilBERT takes part in; 0 leaves it out"})
+    baseline_rounds: Natural = field(
+        default=3, metadata={"help": "rounds that DistilBERT takes part in; 0 leaves it out"}
+    )
     baseline_sentences: int = field(
         default=0, metadata={"help": "smaller batch for DistilBERT, its time scaled up; 0 means the same batch"}
     )

@@ -27,7 +27,7 @@ from service.engine import Engine, EngineOptions
 from service.errors import StartError
 from training.data import DataError
 from training.labelled import TextPair, read_paraphrases
-from training.options import parse_options
+from training.options import Folds, parse_options
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CrossValidateConfig:
     data: Path = field(metadata={"help": "data folder"})
     file: str = field(default="paraphrase/mrpc/train.jsonl.gz", metadata={"help": "labelled pairs below it"})
     bundle: Path = field(default=Path("service/bundle"), metadata={"help": "bundle folder"})
-    folds: int = field(default=5, metadata={"help": "number of folds"})
+    folds: Folds = field(default=5, metadata={"help": "number of folds"})
     seed: int = field(default=0, metadata={"help": "seed of the folds"})
     threads: int = field(default=0, metadata={"help": "threads; 0 takes what the machine grants"})
 

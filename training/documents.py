@@ -9,6 +9,7 @@ Letters: B sentences, G documents, m similarity width.
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -17,10 +18,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from service.tokenizer import PackedTokens
+from training.options import Range
 from training.packing import PackedBatch, batch
 
 TOPICS = 10  # distinct sentences of a document at most
 SHORTEST = 100  # tokens
+
+DocumentTokens = Annotated[int, Range(SHORTEST)]
 
 
 def make_documents(

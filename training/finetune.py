@@ -26,11 +26,11 @@ from service.tokenizer import PackedTokens, Tokenizer
 from training.calibrate import calibrate
 from training.data import DataError, split_files
 from training.device import DEVICE, Device
-from training.documents import make_documents
+from training.documents import DocumentTokens, make_documents
 from training.errors import one_line_errors
 from training.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
 from training.losses import binary_losses, correlation_loss, distill_loss, entailment_losses, mixed, soft_losses
-from training.options import parse_options
+from training.options import Natural, Share, Temperature, parse_options
 from training.packing import PackedBatch, batch, drop_tokens, join, placed, tokenize
 from training.pair_labels import PairCache
 from training.pairset import PairBatch, PairSet, outputs
@@ -53,7 +53,7 @@ class FinetuneConfig:
     gold_only: bool = field(default=False, metadata={"help": "leave out the pair teacher and its pairs"})
     out: Path = field(default=Path("runs/student"), metadata={"help": "run folder"})
     hidden_dim: int = field(default=512, metadata={"help": "hidden units of the entailment head"})
-    compare_dim: int = field(default=64, metadata={"help": "width of the alignment's comparisons; 0 leaves it out"})
+    compare_dim: Natural = field(default=64, metadata={"help": "width of the alignment's comparisons; 0 leaves it out"})
     standardise: bool = field(default=True, metadata={"help": "standardise embeddings before the entailment head"})
     product: bool = field(default=True, metadata={"help": "u * v among the features of the entailment head"})
     epochs: int = field(default=3, metadata={"help": "passes over the pairs"})
@@ -64,11 +64,11 @@ class FinetuneConfig:
     gold_batch: int = field(default=0, metadata={"help": "further gold pairs of the gold sets a step"})
     gold_sets: str = field(default="nli/mnli,nli/rte", metadata={"help": "folders of these below data, by commas"})
     documents: int = field(default=0, metadata={"help": "documents with teacher targets a step"})
-    document_tokens: int = field(default=3000, metadata={"help": "tokens of the longest document"})
+    document_tokens: DocumentTokens = field(default=3000, metadata={"help": "tokens of the longest document"})
     max_steps: int = field(default=0, metadata={"help": "end after so many steps; 0 for all epochs"})
     keep_heads: bool = field(default=False, metadata={"help": "go on with the heads of the student"})
-    hard_weight: float = field(default=0.5, metadata={"help": "of the gold label beside the teacher's judgement"})
-    temperature: float = field(default=1.0, metadata={"help": "of the teacher's entailment logits"})
+    hard_weight: Share = field(default=0.5, metadata={"help": "of the gold label beside the teacher's judgement"})
+    temperature: Temperature = field(default=1.0, metadata={"help": "of the teacher's entailment logits"})
     paraphrase_weight: float = field(default=0.5, metadata={"help": "weight of the paraphrase loss"})
     similarity_weight: float = field(default=1.0, metadata={"help": "weight of the similarity loss"})
     distill_weight: float = field(default=10.0, metadata={"help": "weight of the distillation loss"})
@@ -76,7 +76,7 @@ class FinetuneConfig:
     matrix_lr: float = field(default=2e-4, metadata={"help": "peak learning rate of the matrix tables"})
     vector_lr: float = field(default=2e-3, metadata={"help": "peak learning rate of the vector table"})
     head_lr: float = field(default=1e-3, metadata={"help": "peak learning rate of the heads"})
-    token_dropout: float = field(default=0.1, metadata={"help": "share of the tokens left out of a pair"})
+    token_dropout: Share = field(default=0.1, metadata={"help": "share of the tokens left out of a pair"})
     max_tokens: int = field(default=64, metadata={"help": "longer sentences are cut"})
     checkpoint_steps: int = field(default=500, metadata={"help": "steps between two checkpoints"})
     seed: int = field(default=0, metadata={"help": "seed of head weights, dropout and batches"})

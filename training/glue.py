@@ -32,7 +32,7 @@ from training.errors import one_line_errors
 from training.glue_table import RESULT, Result
 from training.hub import dataset_source, is_data_folder
 from training.losses import soft_losses
-from training.options import parse_options
+from training.options import Folds, Natural, Share, Temperature, parse_options
 from training.packing import drop_tokens
 from training.parallel import Processes, processes
 from training.recipe import Recipe, command_line
@@ -74,22 +74,22 @@ class GlueConfig:
     preset: str = field(default="paper", metadata={"help": f"one of {', '.join(PRESETS)}"})
     encoder: EncoderName = field(default="bidirectional", metadata={"help": "parts of the embedding"})
     diffcat: bool = field(default=True, metadata={"help": "[u; v; |u - v|]; without, both texts are one sequence"})
-    hidden_dim: int = field(default=1000, metadata={"help": "hidden units of the MLP; 0 makes the head linear"})
+    hidden_dim: Natural = field(default=1000, metadata={"help": "hidden units of the MLP; 0 makes the head linear"})
     scratch: bool = field(default=False, metadata={"help": "fresh tables of the student's sizes"})
     epochs: int = field(default=5, metadata={"help": "passes over the training rows"})
     student: Path = field(default=Path("runs/distill"), metadata={"help": "folder of a distilled student"})
     teacher: str = field(default="", metadata={"help": "sequence classifier or pair teacher, folder or hub name"})
     out: Path | None = field(default=None, metadata={"help": "run folder; runs/glue/TASK where left out"})
-    alpha: float = field(default=0.5, metadata={"help": "weight of the teacher's logits"})
-    temperature: float = field(default=2.0, metadata={"help": "of both predictions in the soft loss"})
+    alpha: Share = field(default=0.5, metadata={"help": "weight of the teacher's logits"})
+    temperature: Temperature = field(default=2.0, metadata={"help": "of both predictions in the soft loss"})
     batch: int = field(default=64, metadata={"help": "rows a step, over all processes"})
     matrix_lr: float = field(default=1e-4, metadata={"help": "peak learning rate of the matrix tables"})
     vector_lr: float = field(default=1e-3, metadata={"help": "peak learning rate of the vector table"})
     head_lr: float = field(default=5e-4, metadata={"help": "peak learning rate of the head"})
-    dropout: float = field(default=0.1, metadata={"help": "of the inputs and hidden units of the head"})
-    token_dropout: float = field(default=0.1, metadata={"help": "share of the tokens left out of a row"})
+    dropout: Share = field(default=0.1, metadata={"help": "of the inputs and hidden units of the head"})
+    token_dropout: Share = field(default=0.1, metadata={"help": "share of the tokens left out of a row"})
     max_tokens: int = field(default=128, metadata={"help": "longer sentences are cut"})
-    folds: int = field(default=5, metadata={"help": "of the cross-validation where a task has no dev rows"})
+    folds: Folds = field(default=5, metadata={"help": "of the cross-validation where a task has no dev rows"})
     checkpoint_steps: int = field(default=500, metadata={"help": "steps between two checkpoints"})
     seed: int = field(default=0, metadata={"help": "seed of weights, dropout, batches and folds"})
     device: Device = field(default="auto", metadata=DEVICE)

@@ -1,13 +1,34 @@
-"""Command-line options from the fields of a configuration dataclass."""
+"""Command-line options from the fields of a configuration dataclass, and what range a number has.
+
+Without an annotation a whole number is at least 1, or 0 where that is its default; any other number is at least 0.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from dataclasses import fields
+from math import inf, isfinite
+from typing import Annotated, Any, NamedTuple, TypeVar, cast, get_type_hints
 
 from transformers import HfArgumentParser
 
 T = TypeVar("T")
+
+
+class Range(NamedTuple):
+    """What an annotated number may be, both ends included."""
+
+    least: float
+    most: float = inf
+
+    def __str__(self) -> str:
+        return f"of at least {self.least}" if self.most == inf else f"from {self.least} to {self.most}"
+
+
+Natural = Annotated[int, Range(0)]
+Folds = Annotated[int, Range(2)]
+Share = Annotated[float, Range(0, 1)]
+Temperature = Annotated[float, Range(0.01)]
 
 
 def parse_options(kind: type[T], arguments: list[str] | None = None, defaults: Mapping[str, object] | None = None) -> T:
@@ -17,4 +38,20 @@ def parse_options(kind: type[T], arguments: list[str] | None = None, defaults: M
     """
     parser = HfArgumentParser(cast(Any, kind))
     parser.set_defaults(**(defaults or {}))
-    return cast(T, parser.parse_args_into_dataclasses(arguments)[0])
+    options = cast(T, parser.parse_args_into_dataclasses(arguments)[0])
+    for name, allowed in ranges(kind).items():
+        value = getattr(options, name)
+        if not (isfinite(value) and allowed.least <= value <= allowed.most):
+            parser.error(f"argument --{name.replace('_', '-')}: expected a number {allowed}, got {value}")
+    return options
+
+
+def ranges(kind: type) -> dict[str, Range]:
+    """What each number among the fields of the dataclass ``kind`` may be."""
+    hints = get_type_hints(kind, include_extras=True)
+    found = {}
+    for known in fields(kind):
+        if isinstance(known.default, int | float) and not isinstance(known.default, bool):
+            usual = Range(min(1, known.default) if isinstance(known.default, int) else 0)
+            found[known.name] = next(iter(getattr(hints[known.name], "__metadata__", ())), usual)
+    return found

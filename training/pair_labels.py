@@ -25,7 +25,7 @@ from training.data import split_files
 from training.device import DEVICE, Device
 from training.errors import one_line_errors
 from training.labelled import LabelledPairs, TextPair, read_nli, read_paraphrases, read_scored
-from training.options import parse_options
+from training.options import Natural, parse_options
 from training.pair_mining import Mine, Neighbours
 from training.parallel import one_process
 from training.recipe import Recipe, command_line
@@ -44,8 +44,8 @@ class PairLabelsConfig:
     teacher: Path = field(default=Path("runs/pair_teacher"), metadata={"help": "folder made by training.pair_teacher"})
     teacher_cache: Path = field(default=Path("runs/teacher"), metadata={"help": "sentence embeddings, for mining"})
     out: Path = field(default=Path("runs/pair_labels"), metadata={"help": "cache folder"})
-    mined: int = field(default=500_000, metadata={"help": "mined pairs at most, beside those of scored sentences"})
-    judged: int = field(default=1_000_000, metadata={"help": "pairs judged at most; gold labels need no judgement"})
+    mined: Natural = field(default=500_000, metadata={"help": "mined pairs at most, beside those of scored sentences"})
+    judged: Natural = field(default=1_000_000, metadata={"help": "pairs judged at most; gold labels need no judgement"})
     batch_tokens: int = field(default=4096, metadata={"help": "tokens in one forward pass"})
     block: int = field(default=8192, metadata={"help": "pairs between two checkpoints"})
     seed: int = field(default=0, metadata={"help": "seed of the mining"})

@@ -27,7 +27,7 @@ from training.device import DEVICE, Device
 from training.errors import one_line_errors
 from training.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
 from training.losses import entailment_losses
-from training.options import parse_options
+from training.options import Natural, parse_options
 from training.pair_mining import Neighbours, balanced_questions
 from training.parallel import one_process
 from training.recipe import Recipe, command_line
@@ -49,8 +49,8 @@ class PairTeacherConfig:
     lr: float = field(default=1e-4, metadata={"help": "peak learning rate of the encoder"})
     head_lr: float = field(default=5e-4, metadata={"help": "peak learning rate of pooling and heads"})
     weight_decay: float = field(default=0.01, metadata={"help": "decoupled weight decay"})
-    similarity_repeats: int = field(default=2, metadata={"help": "how often an epoch holds each scored pair"})
-    mined_negatives: int = field(default=10_000, metadata={"help": "close question pairs taken as negatives"})
+    similarity_repeats: Natural = field(default=2, metadata={"help": "how often an epoch holds each scored pair"})
+    mined_negatives: Natural = field(default=10_000, metadata={"help": "close question pairs taken as negatives"})
     max_tokens: int = field(default=128, metadata={"help": "longer pairs are cut"})
     dev_rows: int = field(default=1000, metadata={"help": "rows of each dev split scored at a checkpoint"})
     checkpoint_steps: int = field(default=1000, metadata={"help": "steps between two checkpoints"})

@@ -30,7 +30,7 @@ from training.errors import one_line_errors
 from training.hub import dataset_source, is_data_folder, running_text
 from training.losses import soft_losses
 from training.masked_lm import LanguageModel, MaskedBatch, MaskedTeacher, Masking
-from training.options import parse_options
+from training.options import Share, Temperature, parse_options
 from training.packing import tokenize
 from training.parallel import Processes, processes
 from training.recipe import Recipe, command_line
@@ -55,9 +55,9 @@ class PretrainConfig:
     vector_dim: int = field(default=400, metadata={"help": "vector size of a fresh student"})
     epochs: int = field(default=1, metadata={"help": "passes over the text"})
     batch: int = field(default=256, metadata={"help": "sentences a step, over all processes"})
-    alpha: float = field(default=0.5, metadata={"help": "weight of the teacher's prediction"})
-    temperature: float = field(default=2.0, metadata={"help": "of both predictions in the soft loss"})
-    mask_share: float = field(default=0.15, metadata={"help": "share of a sentence's tokens that is hidden"})
+    alpha: Share = field(default=0.5, metadata={"help": "weight of the teacher's prediction"})
+    temperature: Temperature = field(default=2.0, metadata={"help": "of both predictions in the soft loss"})
+    mask_share: Share = field(default=0.15, metadata={"help": "share of a sentence's tokens that is hidden"})
     matrix_lr: float = field(default=3e-4, metadata={"help": "peak learning rate of the matrix tables"})
     vector_lr: float = field(default=3e-3, metadata={"help": "peak learning rate of the vector table"})
     head_lr: float = field(default=1e-3, metadata={"help": "peak learning rate of the language-model head"})

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from training.data import DataError
 from training.optim import RowAdam
 from training.parallel import Processes
 from training.student import CheckpointError, HybridEncoder
@@ -229,7 +230,11 @@ def train(
     ``losses`` gives, for a step and its global batch, this process's addends of scalars to log; the one
     named ``loss`` is minimised. ``evaluate`` gives more to log at every checkpoint, in the process that writes; what it
     saves is there before the checkpoint, so that a killed run never lacks it.
+
+    Raises ``DataError`` where there is nothing to do, ``CheckpointError`` where ``run`` holds another one.
     """
+    if schedule.steps < 1:
+        raise DataError("expected rows for at least one batch, found fewer: take a smaller --batch")
     start, clock = run.resume(model, optimiser), Clock()
     remaining = islice(schedule.batches, start, schedule.steps)
     progress = tqdm(remaining, total=schedule.steps, initial=start, unit=" steps", disable=not run.writes)

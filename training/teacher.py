@@ -29,7 +29,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 from training.data import plain_sentences, task_sentences
 from training.device import DEVICE, Device
 from training.errors import TrainingError, one_line_errors
-from training.options import parse_options
+from training.options import Natural, parse_options
 from training.parallel import one_process
 from training.recipe import Recipe, command_line
 from training.sources import sources_below, teacher_source
@@ -49,7 +49,9 @@ class TeacherConfig:
     data: Path = field(metadata={"help": "data folder (see training/data.py)"})
     out: Path = field(default=Path("runs/teacher"), metadata={"help": "cache folder"})
     teacher: str = field(default="all-MiniLM-L6-v2", metadata={"help": "packaged name, local folder or hub name"})
-    plain: int = field(default=200_000, metadata={"help": "how many sentences of running text to add to the task text"})
+    plain: Natural = field(
+        default=200_000, metadata={"help": "how many sentences of running text to add to the task text"}
+    )
     max_tokens: int = field(default=128, metadata={"help": "longer sentences are cut for the teacher"})
     batch_tokens: int = field(default=4096, metadata={"help": "tokens in one forward pass"})
     block: int = field(default=16_384, metadata={"help": "rows between two checkpoints"})

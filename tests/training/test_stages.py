@@ -100,6 +100,11 @@ def test_a_killed_distillation_resumes_to_the_same_result(
     assert_same_weights(distilled, distill(again, ALONE))
 
 
+def test_too_few_rows_for_a_batch_are_an_error(distilling: DistillConfig, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="at least one batch"):
+        distill(replace(distilling, out=tmp_path, batch=1000), ALONE)
+
+
 def test_two_processes_come_to_the_result_of_one(distilling: DistillConfig, distilled: Student, tmp_path: Path) -> None:
     run_in_two_processes("training.distill", replace(distilling, out=tmp_path))
     assert_close(distilled.state_dict(), load_student(tmp_path).state_dict())
