@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from loadtest.processes import serving
+from service.arguments import count
 
 CONFIG = Path(__file__).parent / "schemathesis.toml"
 
@@ -20,7 +21,7 @@ CONFIG = Path(__file__).parent / "schemathesis.toml"
 def main() -> None:
     """Run it against a server of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--examples", type=int, default=2000)
+    parser.add_argument("--examples", type=count, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with serving("service.cli", ["--log-level", "info"]) as server:

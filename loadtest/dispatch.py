@@ -18,6 +18,7 @@ import uvloop
 
 from loadtest.processes import machine
 from service.admission import Admission
+from service.arguments import count
 from service.batch import Budget
 from service.bundle import load_bundle
 from service.caller import Caller
@@ -76,7 +77,7 @@ async def report(engine: Engine, rounds: int) -> None:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--rounds", type=count, default=30)
     options = parser.parse_args()
     print(machine())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -21,6 +21,7 @@ from loadtest.compare.sides.padding import MAX_TOKENS, Feeds
 from loadtest.compare.sides.transformer import Transformer
 from loadtest.local_server import serve_locally
 from service.app import create_app
+from service.arguments import count
 from service.bundle import Bundle, load_bundle
 from service.engine import Engine, EngineOptions, Floats, Ints
 from service.settings import BUNDLE, Settings
@@ -68,7 +69,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=BUNDLE)
     parser.add_argument("--models", type=Path, default=MODELS)
     parser.add_argument("--precision", choices=["fp32", "int8"], default="int8")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=count, default=1)
     options = parser.parse_args()
     engine_options = EngineOptions(threads=options.threads)
     engine = JointEngine(load_bundle(options.bundle), options.models, options.precision, engine_options)

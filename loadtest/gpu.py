@@ -29,6 +29,7 @@ import torch
 from export.distilbert import INPUTS, FirstTokenState, save_model
 from export.ops.tables import bundle_tables
 from loadtest.gpu_kernel import Kernels, Tensors, check, kernel_seconds, limits, on_device, seconds, shares
+from service.arguments import count
 from service.bundle import SIMILARITY, Bundle, load_bundle
 from service.engine import NO_PAIRS, Engine, EngineOptions
 from service.errors import ProviderError
@@ -227,7 +228,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, default=Path("service/bundle"))
     parser.add_argument("--text", type=Path, default=Path("tests/data/sentences.txt"), help="a sentence a line")
-    parser.add_argument("--threads", type=int, default=2, help="threads of the CPU that the GPU is compared with")
+    parser.add_argument("--threads", type=count, default=2, help="threads of the CPU that the GPU is compared with")
     parser.add_argument("--json", type=Path, help="also write the report to this file")
     options = parser.parse_args()
     report = measure(options)

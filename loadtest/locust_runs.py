@@ -25,6 +25,7 @@ from loadtest.compare.making import make_models
 from loadtest.compare.models import DISTILBERT, MODELS
 from loadtest.compare.sides.remote import ROUTES
 from loadtest.processes import Running, machine, serving
+from service.arguments import count
 from service.bundle import TOKENIZER
 from service.settings import BUNDLE
 
@@ -105,8 +106,8 @@ def print_ratios(fast: dict[str, dict[str, str]], slow: dict[str, dict[str, str]
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--processes", type=int, default=1, help="locust workers; more than one needs as many cores")
-    parser.add_argument("--threads", type=int, default=1, help="of each server's model")
+    parser.add_argument("--processes", type=count, default=1, help="locust workers; more than one needs as many cores")
+    parser.add_argument("--threads", type=count, default=1, help="of each server's model")
     parser.add_argument("--out", type=Path, default=Path("runs/locust"))
     parser.add_argument("--bundle", type=Path, default=BUNDLE)
     parser.add_argument("--models", type=Path, default=MODELS, help="folder of DistilBERT, made if it is missing")

@@ -18,6 +18,7 @@ import uvloop
 
 from loadtest.client import Connection, post
 from loadtest.processes import Running, machine, serving
+from service.arguments import count, positive
 
 PAIR = {"sentence1": "A man is eating food.", "sentence2": "A man is eating a piece of bread."}
 
@@ -56,9 +57,9 @@ async def ask_all(server: Running, connections: int, seconds: float) -> Round:
 def main() -> None:
     """Print each round and the ratio of the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--rounds", type=count, default=5)
+    parser.add_argument("--seconds", type=positive, default=2.0)
+    parser.add_argument("--connections", type=count, default=32)
     parser.add_argument("serve", nargs="*", help="options of the service, after --")
     options = parser.parse_args()
     print(machine())

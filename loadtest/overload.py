@@ -21,6 +21,7 @@ import uvloop
 from loadtest.client import Connection, ConnectionLostError
 from loadtest.processes import Running, machine, serving
 from loadtest.traffic import Question, percentile, questions
+from service.arguments import count, positive
 
 MAX_CONNECTIONS = 1000
 RSS_GROWTH = 1.05  # allocators keep some of what they once had
@@ -127,12 +128,12 @@ async def demonstrate(server: Running, options: argparse.Namespace) -> list[str]
 def main() -> None:
     """Run it against a server of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--warm-up", type=float, default=5, help="seconds of each measurement before the overload")
-    parser.add_argument("--factor", type=float, default=10)
-    parser.add_argument("--limit", type=float, default=5)
-    parser.add_argument("--pairs", type=int, default=64, help="pairs in each request")
-    parser.add_argument("--queue", type=int, default=128, help="the server's --max-queue-pairs")
+    parser.add_argument("--seconds", type=positive, default=60)
+    parser.add_argument("--warm-up", type=positive, default=5, help="seconds of each measurement before the overload")
+    parser.add_argument("--factor", type=positive, default=10)
+    parser.add_argument("--limit", type=positive, default=5)
+    parser.add_argument("--pairs", type=count, default=64, help="pairs in each request")
+    parser.add_argument("--queue", type=count, default=128, help="the server's --max-queue-pairs")
     options = parser.parse_args()
     print(machine())
     with serving("service.cli", ["--max-queue-pairs", str(options.queue)]) as server:

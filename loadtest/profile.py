@@ -29,6 +29,7 @@ from loadtest.client import post
 from loadtest.overhead import PAIR
 from loadtest.processes import machine
 from service.app import create_app
+from service.arguments import count
 from service.caller import Caller
 from service.engine import Engine, Floats, Ints
 from service.pairs import SentencePairs
@@ -146,8 +147,8 @@ async def measure(apps: dict[str, ASGIApp], connections: int, rounds: int) -> di
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--connections", type=count, default=32)
+    parser.add_argument("--rounds", type=count, default=60)
     options = parser.parse_args()
     print(machine())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -30,6 +30,7 @@ import pyarrow.parquet as pq
 
 from loadtest.processes import cpu_seconds, machine
 from loadtest.traffic import WORDS
+from service.arguments import count
 
 POLL_SECONDS = 0.05
 BATCH_ROWS = 65_536
@@ -135,9 +136,9 @@ def findings(expected: Path, found: Path) -> list[str]:
 def main() -> None:
     """Run the local engine, then Ray with each number of workers, and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=1_000_000)
+    parser.add_argument("--pairs", type=count, default=1_000_000)
     more = "each scores once; the last scores again, with one of them killed"
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help=more)
+    parser.add_argument("--workers", type=count, nargs="+", default=[1, 2], help=more)
     options = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory(prefix="cmow-ray-") as folder:

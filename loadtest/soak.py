@@ -18,6 +18,7 @@ from loadtest.client import Connection
 from loadtest.overload import Outcome
 from loadtest.processes import Running, machine, serving
 from loadtest.traffic import questions
+from service.arguments import count, positive
 
 SIZES = (1, 2, 7, 40, 128, 300)  # inline, in shared runs, and cut into several
 
@@ -60,11 +61,11 @@ async def soak(server: Running, options: argparse.Namespace) -> list[str]:
 def main() -> None:
     """Run it against a server of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--pairs", type=int, default=10_000_000)
+    parser.add_argument("--minutes", type=positive, default=30)
+    parser.add_argument("--pairs", type=count, default=10_000_000)
     parser.add_argument("--warm-up", type=float, default=3, help="minutes")
-    parser.add_argument("--growth", type=float, default=0.02)
-    parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--growth", type=positive, default=0.02)
+    parser.add_argument("--connections", type=count, default=4)
     options = parser.parse_args()
     print(machine())
     with serving("service.cli", []) as server:

@@ -21,6 +21,7 @@ import uvloop
 from loadtest.client import Connection, ConnectionLostError
 from loadtest.processes import Running, machine, serving
 from loadtest.traffic import Question, questions
+from service.arguments import count, positive
 
 SIZES = (1, 3, 100)
 
@@ -107,10 +108,10 @@ async def demonstrate(server: Running, options: argparse.Namespace) -> list[str]
 def main() -> None:
     """Run it against a server of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=5, help="of load before and after each signal")
-    parser.add_argument("--bound", type=float, default=60, help="seconds for a stop or a new worker")
-    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--workers", type=count, default=2)
+    parser.add_argument("--seconds", type=positive, default=5, help="of load before and after each signal")
+    parser.add_argument("--bound", type=positive, default=60, help="seconds for a stop or a new worker")
+    parser.add_argument("--connections", type=count, default=16)
     options = parser.parse_args()
     print(machine())
     with serving("service.cli", ["--workers", str(options.workers)], options.workers) as server:

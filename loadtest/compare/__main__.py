@@ -32,6 +32,7 @@ from loadtest.compare.rounds import Cell, Pace, measure
 from loadtest.compare.side import Context
 from loadtest.compare.tables import print_bars, print_machine, print_scores, print_sides, print_speeds
 from loadtest.compare.workloads import QUICK, WORKLOADS
+from service.arguments import count
 from service.bundle import TOKENIZER
 from service.cpu import usable_cpus
 from service.settings import BUNDLE
@@ -141,7 +142,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--quick", action="store_true", help="one thread, few workloads, smaller batches for slow sides"
     )
     parser.add_argument("--sides", nargs="+", choices=[spec.name for spec in CATALOGUE], help="only these")
-    parser.add_argument("--threads", nargs="+", type=int, help="by default 1 and all; with --quick 1")
+    parser.add_argument("--threads", nargs="+", type=count, help="by default 1 and all; with --quick 1")
     parser.add_argument("--bundle", type=Path, default=BUNDLE)
     parser.add_argument("--models", type=Path, default=MODELS, help="folder of the other sides' models")
     parser.add_argument("--distilbert", help="a trained DistilBERT for pairs, hub name or folder; by default untrained")

@@ -23,6 +23,7 @@ from loadtest.compare.texts import Corpus
 from loadtest.compare.workloads import WORKLOADS, Ready, Workload
 from loadtest.compare.workloads import by_name as workload_by_name
 from loadtest.processes import peak_rss
+from service.arguments import count
 
 PROBE = 2  # texts or pairs that tell how long a batch will take
 
@@ -103,7 +104,7 @@ def main() -> None:
     """Load, say so, and answer until standard input ends."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("side")
-    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--threads", type=count, required=True)
     for path in ("bundle", "models", "text"):
         parser.add_argument(f"--{path}", type=Path, required=True)
     options = parser.parse_args()

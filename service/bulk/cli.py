@@ -15,6 +15,7 @@ from typing import BinaryIO, Literal, NoReturn
 
 from pydantic import ValidationError
 
+from service.arguments import count
 from service.bulk.blocks import Source
 from service.bulk.encoders import CsvEncoder, Encoder, JsonlEncoder
 from service.bulk.readers import CsvReader, JsonlReader, Reader, ReadOptions
@@ -292,7 +293,7 @@ def _add_format_flags(group: argparse._ArgumentGroup) -> None:
         help="a row that cannot be scored ends the run, or is left out, reported and counted; default: stop",
     )
     group.add_argument(
-        "--max-line-bytes", type=_positive, default=4 * 2**20, metavar="N", help="longest line; default: 4194304"
+        "--max-line-bytes", type=count, default=4 * 2**20, metavar="N", help="longest line; default: 4194304"
     )
 
 
@@ -306,7 +307,7 @@ def _add_run_flags(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--workers",
-        type=_positive,
+        type=count,
         default=0,
         metavar="N",
         help="of Ray, with --threads threads each (1 unless given); default: as many as have CPUs",
@@ -315,7 +316,7 @@ def _add_run_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     group.add_argument(
         "--block-rows",
-        type=_positive,
+        type=count,
         default=4096,
         metavar="N",
         help="rows scored and written at once, which memory grows with; default: 4096",
@@ -326,12 +327,6 @@ def _add_run_flags(group: argparse._ArgumentGroup) -> None:
         default=sys.stderr.isatty(),
         help="a progress bar on standard error; default: where that is a terminal",
     )
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text[:40]!r}")
-    return int(text)
 
 
 def _leave_quietly() -> NoReturn:
