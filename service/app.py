@@ -130,7 +130,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     metrics.expect(_documented(app))
     what = engine.bundle.manifest.name, engine.kernel.name, engine.provider
     metrics.serves(*what, app.version, len(engine.degraded))
-    logger.info("serving %s with the %s kernel on %s, %d threads", *what, engine.threads)
+    access = "API keys are asked for" if app.state.settings.api_keys else "open to everybody: no API keys"
+    logger.info("serving %s with the %s kernel on %s, %d threads; %s", *what, engine.threads, access)
     yield
     if app.state.spans is not None:
         await run_in_threadpool(app.state.spans.shutdown)  # sends what it still has

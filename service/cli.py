@@ -78,6 +78,8 @@ def _listen(host: str, port: int) -> socket.socket:
             listener.listen(BACKLOG)  # from here on clients wait for the model instead of being refused
             on_error.pop_all()
             return listener
+    except UnicodeError as error:
+        raise OSError(f"cannot listen on {host} port {port}: expected a host name") from error
     except OSError as error:
         raise OSError(f"cannot listen on {host} port {port}: {error.strerror}") from error
 

@@ -9,7 +9,7 @@ Letters: B parts, d matrix side, e vector size, D = e + 2 d^2 state size, m simi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
 
@@ -18,15 +18,17 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from service.bundle import PROJECTION, Bundle, Dims
-from service.engine import Engine, Floats
-from service.errors import BundleError, InvalidStateError
-from service.session import CPU, ORT_ERRORS, session_options
+from service.engine import PROBE, Engine, Floats, Ints
+from service.errors import BundleError, InferenceError, InvalidStateError
+from service.session import CPU, ORT_ERRORS, Tensor, check_signature, session_options
 from service.tokenizer import PackedTokens
 
 Doubles = NDArray[np.float64]
 
 LARGEST = 1e6  # of a number in a state; trained vectors stay below 10
 NORM_TOLERANCE = 1e-3  # relative, of a unit product
+PROJECTION_TOLERANCE = 1e-3  # of a number in a unit embedding; on a GPU scores agree no better
+FIRST_TEXT: Ints = np.zeros((1, 2), np.int64)
 
 
 @dataclass(frozen=True)
@@ -55,26 +57,33 @@ def check_state(state: State, dims: Dims, where: str) -> None:
 class Composer:
     """Composes and projects states of the model of ``engine``; any thread may call it.
 
-    Raises ``BundleError`` where the bundle's projection cannot be loaded.
+    Raises ``BundleError`` where the bundle's projection cannot be loaded, or is another graph.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._projection = _open_projection(engine.bundle)
 
-    def states(self, texts: list[str], check: Callable[[PackedTokens], None]) -> list[State]:
-        """The states of ``texts``, whose tokens must pass ``check``."""
-        if not texts:
-            return []
-        packed = self._engine.tokenizer.encode(texts)
-        check(packed)
+    def states(self, packed: PackedTokens) -> list[State]:
+        """The states of the texts whose tokens are ``packed``."""
         values = self._engine.states(packed)
         return [State(row, tokens) for row, tokens in zip(values, packed.lengths.tolist(), strict=True)]
 
     def embed(self, state: State) -> Floats:
-        """Unit embedding [m] of ``state``."""
-        embedding: Floats = self._projection.run(["embeddings"], {"states": state.values[None]})[0][0]
+        """Unit embedding [m] of ``state``; raises ``InferenceError``."""
+        try:
+            (embeddings,) = self._projection.run(["embeddings"], {"states": state.values[None]})
+        except ORT_ERRORS as error:
+            raise InferenceError(f"ONNX Runtime: {error}") from error
+        embedding: Floats = np.asarray(embeddings, np.float32)[0]
         return embedding
+
+    def check(self) -> None:
+        """Raise ``InferenceError`` unless the state of a text gives the embedding of the text."""
+        packed = self._engine.tokenizer.encode([PROBE[0][0]])
+        composed, expected = self.embed(self.states(packed)[0]), self._engine.score_embeddings(packed, FIRST_TEXT)[0]
+        if not np.allclose(composed, expected, atol=PROJECTION_TOLERANCE):
+            raise InferenceError(f"expected the embedding of {PROBE[0][0]!r} from its state, got another")
 
 
 def _join(left: State, right: State, dims: Dims) -> State:
@@ -101,7 +110,11 @@ def _unit(product: Doubles) -> Doubles:
 
 def _open_projection(bundle: Bundle) -> ort.InferenceSession:
     path = bundle.path / PROJECTION
+    dims = bundle.manifest.dims
     try:
-        return ort.InferenceSession(str(path), session_options(1), providers=[CPU])
+        session = ort.InferenceSession(str(path), session_options(1), providers=[CPU])
     except ORT_ERRORS as error:
         raise BundleError(f"{path}: ONNX Runtime cannot load it: {error}") from error
+    states, embeddings = (Tensor("tensor(float)", (None, size)) for size in (dims.embedding_dim, dims.similarity_dim))
+    check_signature(session, {"states": states}, {"embeddings": embeddings}, path)
+    return session

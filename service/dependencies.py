@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from service.body import read_body
 from service.caller import Caller
+from service.composer import Composer
 from service.engine import Engine
 from service.errors import HeaderError, error_types
 from service.headers import header
@@ -19,12 +20,17 @@ from service.schemas import ErrorResponse
 from service.settings import Settings
 
 TIMEOUT = "X-Request-Timeout-Ms"
-MAX_DIGITS = 9
+MAX_DIGITS = 18  # a longer number is beyond any limit, and costs much to read
 
 
 async def _engine(request: Request) -> Engine:
     engine: Engine = request.app.state.engine
     return engine
+
+
+async def _composer(request: Request) -> Composer:
+    composer: Composer = request.app.state.composer
+    return composer
 
 
 async def _settings(request: Request) -> Settings:
@@ -58,13 +64,15 @@ def _timeout_ms(request: Request, longest: int) -> int:
     given = header(request.scope, TIMEOUT.lower().encode())
     if given is None:
         return longest
-    asked = given.decode("latin-1")
-    if not (asked.isascii() and asked.isdigit() and 0 < len(asked) <= MAX_DIGITS and int(asked) > 0):
+    asked = given.decode("latin-1").strip()
+    digits = asked.lstrip("0")
+    if not (asked.isascii() and asked.isdigit() and digits):
         raise HeaderError(f"{TIMEOUT}: expected a whole number of milliseconds above 0, got {asked[:20]!a}", TIMEOUT)
-    return min(longest, int(asked))
+    return longest if len(digits) > MAX_DIGITS else min(longest, int(digits))
 
 
 EngineDep = Annotated[Engine, Depends(_engine)]
+ComposerDep = Annotated[Composer, Depends(_composer)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
 SchedulerDep = Annotated[Scheduler, Depends(_scheduler)]
 CallerDep = Annotated[Caller, Depends(_caller)]

@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from service.api import tei
 from service.dependencies import (
     READING_ERRORS,
+    ComposerDep,
     EngineDep,
     MetricsDep,
     SettingsDep,
@@ -37,10 +38,11 @@ async def live() -> Health:
 
 
 @router.get("/health/ready", responses=errors(401, 500, 503))
-def ready(engine: EngineDep) -> Health:
+def ready(engine: EngineDep, composer: ComposerDep) -> Health:
     """The model works: it has just scored a fixed pair."""
     try:
         engine.check()
+        composer.check()
     except InferenceError as error:
         raise NotReadyError(f"the model does not work: {error.message}") from error
     return Health()

@@ -113,6 +113,17 @@ class Scheduler:
         with self.admission.admit(items):
             return await self._on_thread(self._call_threads, caller, work)
 
+    async def call_on_tokens(
+        self, caller: Caller, texts: Sequence[str], check: Check, items: int, work: Callable[[PackedTokens], T]
+    ) -> T:
+        """``work`` on the tokens of ``texts``, admitted with them; raises ``TooManyTokensError`` as well."""
+        caller.texts = texts
+        with self.admission.admit(items) as ticket:
+            packed = await self._on_thread(self._tokeniser_thread, caller, partial(self.engine.tokenizer.encode, texts))
+            ticket.charge(len(packed.token_ids))
+            check(packed)
+            return await self._on_thread(self._call_threads, caller, partial(work, packed))
+
     async def _score(self, task: Task, caller: Caller, texts: Sequence[str], index: Ints, check: Check) -> Scored:
         caller.texts = texts
         with self.admission.admit(len(index)) as ticket:

@@ -137,6 +137,7 @@ class Limits(Wire):
     max_pairs: int
     max_text_chars: int
     max_body_bytes: int
+    max_request_tokens: int
 
 
 class Info(Wire):

@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, NonNegativeInt, PositiveInt, SecretStr
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.logs import LogFormat
@@ -22,7 +31,15 @@ def _listed(value: object) -> object:
     return [entry.strip() for entry in value.split(",") if entry.strip()] if isinstance(value, str) else value
 
 
+def _keys(value: object) -> object:
+    """The same for API keys, of which none may be empty: a service must not be open by a slip."""
+    if isinstance(value, str) and value.strip() and not all(map(str.strip, value.split(","))):
+        raise ValueError("expected keys with commas between them, got an empty one")
+    return _listed(value)
+
+
 Listed = BeforeValidator(_listed)
+Keys = BeforeValidator(_keys)
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^\s/]+)$")]  # as browsers send it: without path and last slash
 
 
@@ -84,7 +101,7 @@ class Settings(BaseSettings):
         int, Field(ge=1, le=MOST_WORKERS, description="processes that serve, each with its own threads")
     ] = 1
     api_keys: Annotated[
-        tuple[SecretStr, ...], NoDecode, Listed, Field(description="keys of which each request needs one, with commas")
+        tuple[SecretStr, ...], NoDecode, Keys, Field(description="keys of which each request needs one, with commas")
     ] = ()
     protect_health: Annotated[bool, Field(description="ask for an API key at /health too")] = False
     protect_metrics: Annotated[bool, Field(description="ask for an API key at /metrics too")] = False
@@ -102,3 +119,10 @@ class Settings(BaseSettings):
     log_texts: Annotated[bool, Field(description="write clients' texts to the access log")] = False
     log_level: Annotated[LogLevel, Field(description="least severe messages to log")] = "info"
     access_log: Annotated[bool, Field(description="log every request")] = False
+
+    @field_validator("protect_health", "protect_metrics")
+    @classmethod
+    def _has_keys(cls, protect: bool, known: ValidationInfo) -> bool:
+        if protect and known.data.get("api_keys") == ():
+            raise ValueError("expected api_keys beside it, got none")
+        return protect

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -97,10 +98,12 @@ def _bound(error: ErrorDetails) -> str | None:
 
 
 def _found(error: ErrorDetails) -> str:
-    """The kind of the value at fault; a number that is out of bounds is shown."""
+    """The kind of the value at fault; a number out of bounds or a switch is shown."""
     value = error["input"]
-    return str(value)[:SHOWN] if error["type"].startswith(("greater_than", "less_than")) else _name(value)
+    is_shown = error["type"].startswith(("greater_than", "less_than", "literal_error"))
+    return json.dumps(value)[:SHOWN] if is_shown and isinstance(value, bool | int | float) else _name(value)
 
 
 def _name(value: object) -> str:
-    return JSON_NAMES.get(type(value), "null")
+    name = JSON_NAMES.get(type(value), "null")
+    return f"{name} of {len(value)}" if isinstance(value, list) else name

@@ -13,19 +13,20 @@ from functools import partial
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from service.api.model import ModelDep
 from service.api.vectors import to_base64
 from service.body import parse_body
 from service.bundle import WEIGHTS, Manifest
-from service.composer import Composer, State, check_state, compose
-from service.dependencies import SCORING_ERRORS, Body, reads
+from service.composer import State, check_state, compose
+from service.dependencies import SCORING_ERRORS, Body, ComposerDep, reads
 from service.engine import Floats
 from service.errors import InvalidStateError
 from service.scheduler import anything
 from service.texts import TextList, check_count
+from service.tokenizer import PackedTokens
 from service.validation import TAG, Wire, parse
 
 router = APIRouter()
@@ -77,14 +78,6 @@ class ComposeResponse(Wire):
     model: str
 
 
-async def _composer(request: Request) -> Composer:
-    composer: Composer = request.app.state.composer
-    return composer
-
-
-ComposerDep = Annotated[Composer, Depends(_composer)]
-
-
 @router.post("/embed/compose", openapi_extra=reads(ComposeRequest), responses=SCORING_ERRORS)
 async def embed_composed(body: Body, model: ModelDep, composer: ComposerDep) -> ComposeResponse:
     """Unit-length embedding of the parts joined, from their states alone: the same as that of the joined text."""
@@ -94,12 +87,14 @@ async def embed_composed(body: Body, model: ModelDep, composer: ComposerDep) -> 
     texts = TextParts.of(request.parts)
     values, check = model.read(texts, request.truncate) if texts.rows else ([], anything)
 
-    def work() -> tuple[State, Floats]:
-        states = known | dict(zip(texts.rows, composer.states(values, check), strict=True))
+    def work(packed: PackedTokens) -> tuple[State, Floats]:
+        states = known | dict(zip(texts.rows, composer.states(packed), strict=True))
         whole = compose((states[row] for row in sorted(states)), model.manifest.dims)
+        if whole.tokens > MOST_TOKENS:
+            raise InvalidStateError(f"parts: expected at most {MOST_TOKENS} tokens in all, got {whole.tokens}", "parts")
         return whole, composer.embed(whole)
 
-    whole, embedding = await model.call(len(request.parts), work)
+    whole, embedding = await model.call_on_tokens(values, check, len(request.parts), work)
     return ComposeResponse(
         embedding=embedding.tolist(),
         tokens=whole.tokens,

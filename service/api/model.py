@@ -74,6 +74,12 @@ class Model:
         """``work()`` on a worker thread, admitted as ``items`` pairs."""
         return await self.scheduler.call(self.caller, items, work)
 
+    async def call_on_tokens(
+        self, texts: Sequence[str], check: Check, items: int, work: Callable[[PackedTokens], T]
+    ) -> T:
+        """``work`` on the tokens of ``texts`` on a worker thread, admitted as ``items`` pairs of so many tokens."""
+        return await self.scheduler.call_on_tokens(self.caller, texts, check, items, work)
+
     def read(self, texts: TextList, truncate: bool = False) -> tuple[list[str], Check]:
         """``texts`` [B] within the limits, and the check on their tokens."""
         texts = texts.cut(self.limits.max_text_chars) if truncate else texts

@@ -63,6 +63,7 @@ class RerankRequest(Wire):
     return_documents: bool | None = False
     rank_fields: list[Literal["text"]] | None = Field(None, max_length=1)
     max_chunks_per_doc: PositiveInt | None = Field(None, description="ignored")
+    max_tokens_per_doc: PositiveInt | None = Field(None, description="ignored: documents are read whole")
     priority: int | None = Field(None, description="ignored")
 
     @property

@@ -13,8 +13,9 @@ from functools import partial
 from typing import Annotated, Any, Literal, cast
 
 import numpy as np
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag
+from pydantic_core import to_json
 
 from service import schemas
 from service.api.model import Model, ModelDep
@@ -24,9 +25,10 @@ from service.bundle import WEIGHTS
 from service.dependencies import SCORING_ERRORS, Body, reads
 from service.engine import Engine, Floats
 from service.pairs import SentencePairs, Sides
-from service.scheduler import Check
+from service.scheduler import Check, anything
 from service.schemas import Texts
 from service.texts import TextList
+from service.tokenizer import PackedTokens
 from service.validation import TAG, Wire, parse
 
 router = APIRouter(tags=["text-embeddings-inference"])
@@ -230,13 +232,23 @@ async def predict(body: Body, model: ModelDep) -> list[Prediction] | list[list[P
     return predictions[0] if sides.single else predictions
 
 
-@router.post("/tokenize", openapi_extra=reads(TokenizeRequest), responses=SCORING_ERRORS)
-async def tokenize(body: Body, model: ModelDep) -> list[list[TextToken]]:
+@router.post(
+    "/tokenize",
+    openapi_extra=reads(TokenizeRequest),
+    responses=SCORING_ERRORS,
+    response_model=list[list[TextToken]],
+    response_class=Response,
+)
+async def tokenize(body: Body, model: ModelDep) -> Response:
     """The tokens that the model reads of each text."""
     request = await parse_body(body, partial(parse, TokenizeRequest))
     texts, _ = model.read(TextList("inputs", request.inputs))
     tokenizer = model.scheduler.engine.tokenizer
-    return await model.call(len(texts), lambda: [_text_tokens(text, tokenizer.spans(text)) for text in texts])
+
+    def work(packed: PackedTokens) -> bytes:
+        return b"[%b]" % b",".join(_text_tokens(text, tokenizer.spans(text)) for text in texts)
+
+    return Response(await model.call_on_tokens(texts, anything, len(texts), work), media_type="application/json")
 
 
 def is_similarity(payload: Any) -> bool:
@@ -283,8 +295,11 @@ def _predictions(values: Floats, labels: list[str]) -> list[Prediction]:
     return [Prediction(score=float(values[column]), label=labels[column]) for column in best_first(values)]
 
 
-def _text_tokens(text: str, spans: list[tuple[int, int, int]]) -> list[TextToken]:
-    return [
-        TextToken(id=token, text=text[start:stop], special=False, start=start, stop=stop)
-        for token, start, stop in spans
-    ]
+def _text_tokens(text: str, spans: list[tuple[int, int, int]]) -> bytes:
+    """JSON of a list of ``TextToken``; made text by text, since the objects take twenty times the bytes."""
+    return to_json(
+        [
+            {"id": token, "text": text[start:stop], "special": False, "start": start, "stop": stop}
+            for token, start, stop in spans
+        ]
+    )

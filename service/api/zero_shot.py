@@ -20,9 +20,10 @@ from service.api.tei import best_first
 from service.body import parse_body
 from service.dependencies import SCORING_ERRORS, Body, reads
 from service.engine import Floats
-from service.errors import EmptyTextError, SchemaError
+from service.errors import EmptyTextError, SchemaError, TextTooLongError, TooManyPairsError
 from service.pairs import Sides
 from service.schemas import Usage
+from service.settings import Settings
 from service.validation import Wire, parse
 
 router = APIRouter()
@@ -57,6 +58,7 @@ class ZeroShotResponse(Wire):
 async def zero_shot(body: Body, model: ModelDep) -> ZeroShotResponse:
     """How well each label fits a text, for labels that the model was never trained on."""
     request = await parse_body(body, partial(parse, ZeroShotRequest))
+    _check_size(request, model.settings)
     hypotheses = _hypotheses(request)
     scored = await model.entailment(Sides(request.text, hypotheses, ("text", "labels")))
     columns = [model.manifest.labels.index(name) for name in ("entailment", "contradiction")]
@@ -77,6 +79,20 @@ def label_scores(probabilities: Floats, multi_label: bool) -> Floats:
     entailment = floor[:, 0]
     total = floor.sum(axis=1) if multi_label or len(floor) == 1 else entailment.sum()
     return np.asarray(entailment / total, np.float32)
+
+
+def _check_size(request: ZeroShotRequest, settings: Settings) -> None:
+    """Raise ``InvalidInputError`` before the template is copied for each label, which could take gigabytes."""
+    labels, template = request.labels, request.hypothesis_template
+    if len(labels) > settings.max_pairs:
+        raise TooManyPairsError(f"labels: expected at most {settings.max_pairs} sentences, got {len(labels)}", "labels")
+    characters = len(labels) * (len(template) - len(PLACE)) + sum(map(len, labels))
+    if characters > settings.max_body_bytes:
+        raise TextTooLongError(
+            f"hypothesis_template: expected at most {settings.max_body_bytes} characters with all labels in it, "
+            f"got {characters}",
+            "hypothesis_template",
+        )
 
 
 def _hypotheses(request: ZeroShotRequest) -> list[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from starlette.testclient import TestClient
 
 from service.app import create_app
@@ -18,9 +19,26 @@ def client(settings: Settings, engine: Engine, **changes: Any) -> TestClient:
 
 
 def test_keys_are_read_from_a_list_and_not_shown() -> None:
-    keys = Settings(api_keys="a, b,,c").api_keys  # type: ignore[arg-type]
+    keys = Settings(api_keys="a, b,c ").api_keys  # type: ignore[arg-type]
     assert [key.get_secret_value() for key in keys] == ["a", "b", "c"]
     assert "'a'" not in repr(keys)
+
+
+@pytest.mark.parametrize("value", [",", "a,", ",a", "a,,b", " , "])
+def test_an_empty_key_in_a_list_is_an_error(value: str) -> None:
+    with pytest.raises(ValidationError, match="got an empty one"):
+        Settings(api_keys=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_no_list_at_all_is_no_key(value: str) -> None:
+    assert Settings(api_keys=value).api_keys == ()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["protect_health", "protect_metrics"])
+def test_protection_without_keys_is_an_error(name: str) -> None:
+    with pytest.raises(ValidationError, match="expected api_keys beside it, got none"):
+        Settings(**{name: True})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,7 @@ class TestNotStarting:
             (["--max-pairs", "0", "--port", "-5"], "port: .*; max_pairs: .*"),
             (["--bundle", "/nowhere", "--port", "0"], "expected a bundle folder at /nowhere, found nothing"),
             (["--host", "no.such.host.invalid", "--port", "0"], "cannot listen on no.such.host.invalid port 0: "),
+            (["--host", "a..b", "--port", "0"], "cannot listen on a..b port 0: expected a host name"),
             (["--host", "192.0.2.1", "--port", "0"], "cannot listen on 192.0.2.1 port 0: Cannot assign"),
         ],
     )

@@ -129,7 +129,12 @@ def test_info(client: TestClient, engine: Engine, settings: Settings) -> None:
     assert info["execution_provider_reason"] == engine.placement.reason
     assert info["tokenizer"] == "native"
     assert info["threads"] == 2
-    assert info["limits"] == {"max_pairs": MAX_PAIRS, "max_text_chars": MAX_CHARS, "max_body_bytes": MAX_BYTES}
+    assert info["limits"] == {
+        "max_pairs": MAX_PAIRS,
+        "max_text_chars": MAX_CHARS,
+        "max_body_bytes": MAX_BYTES,
+        "max_request_tokens": settings.max_request_tokens,
+    }
     assert {"service", "python", "onnxruntime", "tokenizers", "fastapi"} <= info["versions"].keys()
     if engine.kernel.name == "portable":
         assert info["kernel"] == "portable"

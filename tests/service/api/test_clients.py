@@ -116,10 +116,13 @@ def test_huggingface_errors(url: str) -> None:
         InferenceClient(model=f"{url}/embed").feature_extraction("a", normalize=False)
 
 
-@pytest.mark.parametrize("version", [cohere.Client, cohere.ClientV2])
-def test_cohere_rerank(url: str, engine: Engine, version: Any, connection: httpx.Client) -> None:
+@pytest.mark.parametrize(
+    ("version", "options"),
+    [(cohere.Client, {"max_chunks_per_doc": 3}), (cohere.ClientV2, {"max_tokens_per_doc": 4096})],
+)
+def test_cohere_rerank(url: str, engine: Engine, version: Any, options: Any, connection: httpx.Client) -> None:
     client = version(api_key="none", base_url=url, httpx_client=connection)
-    reply = client.rerank(model="tiny", query=TEXTS[0], documents=TEXTS[1:], top_n=1)
+    reply = client.rerank(model="tiny", query=TEXTS[0], documents=TEXTS[1:], top_n=1, **options)
     scores = engine.similarity([(TEXTS[0], text) for text in TEXTS[1:]])
     assert [result.index for result in reply.results] == [scores.argmax()]
     assert reply.results[0].relevance_score == pytest.approx(scores.max(), abs=1e-6)

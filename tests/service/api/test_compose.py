@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import base64
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from starlette.testclient import TestClient
 
-from service.engine import Engine
+from service.app import create_app
+from service.bundle import (
+    ENCODER,
+    PROJECTION,
+    SIMILARITY,
+    Bundle,
+    file_entry,
+    load_bundle,
+    read_manifest,
+    write_manifest,
+)
+from service.composer import Composer
+from service.engine import Engine, EngineOptions
+from service.errors import BundleError
+from service.settings import Settings
 from tests.service.test_invalid_requests import check
 from tests.tiny_bundle import TinyBundle
 
@@ -98,6 +115,42 @@ def test_foreign_states(client: TestClient, state: Any, change: Any, says: str) 
 )
 def test_mistakes(client: TestClient, parts: Any, kind: str, param: str) -> None:
     check(client.post("/embed/compose", json={"parts": parts}), 422, kind, param)
+
+
+def test_more_tokens_than_json_can_count(client: TestClient, state: Any) -> None:
+    most = state | {"tokens": 2**53}
+    assert compose(client, [most])["tokens"] == 2**53
+    reply = client.post("/embed/compose", json={"parts": [most, "a"]})
+    assert f"expected at most {2**53} tokens in all, got {2**53 + 1}" in check(reply, 422, "invalid_state", "parts")
+
+
+def replace_projection(bundle: TinyBundle, folder: Path, content: bytes) -> Bundle:
+    """A copy of ``bundle`` with another projection, and the digests right."""
+    shutil.copytree(bundle.path, folder)
+    (folder / PROJECTION).write_bytes(content)
+    manifest = read_manifest(folder)
+    files = manifest.files | {PROJECTION: file_entry(folder / PROJECTION)}
+    write_manifest(folder, manifest.model_copy(update={"files": files}))
+    return load_bundle(folder)
+
+
+@pytest.mark.parametrize("graph", [ENCODER, SIMILARITY])
+def test_another_graph_is_no_projection(tiny_bundle: TinyBundle, tmp_path: Path, graph: str) -> None:
+    bundle = replace_projection(tiny_bundle, tmp_path / "bundle", (tiny_bundle.path / graph).read_bytes())
+    with pytest.raises(BundleError, match="expected inputs"):
+        Composer(Engine(bundle, EngineOptions(threads=1)))
+
+
+def test_a_projection_that_gives_other_embeddings_is_not_ready(
+    tiny_bundle: TinyBundle, tmp_path: Path, settings: Settings
+) -> None:
+    graph = onnx.load(tiny_bundle.path / PROJECTION, load_external_data=False)
+    for node in graph.graph.node:
+        if node.op_type == "Div":
+            node.op_type = "Mul"
+    bundle = replace_projection(tiny_bundle, tmp_path / "bundle", graph.SerializeToString())
+    with TestClient(create_app(settings, Engine(bundle, EngineOptions(threads=1)))) as client:
+        assert "from its state" in check(client.get("/health/ready"), 503, "not_ready", None)
 
 
 def test_products_that_vanish_stay_finite(client: TestClient, state: Any) -> None:

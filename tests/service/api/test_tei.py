@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from service.app import create_app
 from service.engine import Engine
+from service.settings import Settings
 from tests.service.test_invalid_requests import check
 from tests.tiny_bundle import LABELS, TinyBundle
 
@@ -85,6 +87,15 @@ def test_tokenize(client: TestClient, ids: Any) -> None:
     assert post(client, "/tokenize", inputs=texts)[1] == []
 
 
+def test_more_tokens_than_a_request_may_have(settings: Settings, engine: Engine) -> None:
+    app = create_app(settings.model_copy(update={"max_request_tokens": 5}), engine)
+    with TestClient(app) as client:
+        assert len(post(client, "/tokenize", inputs=["a dog"])[0]) == 2
+        check(client.post("/tokenize", json={"inputs": ["a dog"] * 3}), 422, "too_many_tokens", None)
+        check(client.post("/embed/compose", json={"parts": ["a dog"] * 3}), 422, "too_many_tokens", None)
+    assert app.state.scheduler.admission.tokens == 0
+
+
 def test_info_has_the_fields_that_clients_read(client: TestClient, engine: Engine) -> None:
     info = client.get("/info").json()
     assert info["model_id"] == info["model"]["name"] == "tiny"
@@ -116,11 +127,11 @@ PAIR = ["a", "b"]
     ("path", "body", "kind", "param", "says"),
     [
         ("/embed", {}, "invalid_schema", "inputs", "got no such field"),
-        ("/embed", {"inputs": [[1, 2]]}, "invalid_schema", "inputs[0]", "expected a string, got a list"),
+        ("/embed", {"inputs": [[1, 2]]}, "invalid_schema", "inputs[0]", "expected a string, got a list of 2"),
         ("/embed", {"inputs": []}, "empty_list", "inputs", "at least one text"),
         ("/embed", {"inputs": ["a"] * 9}, "too_many_texts", "inputs", "at most 8 texts, got 9"),
         ("/embed", {"inputs": ["a", " "]}, "empty_text", "inputs[1]", "at least one token"),
-        ("/embed", {"inputs": "a", "normalize": False}, "invalid_schema", "normalize", "expected true"),
+        ("/embed", {"inputs": "a", "normalize": False}, "invalid_schema", "normalize", "expected true, got false"),
         ("/embed", {"inputs": "a", "prompt_name": "query"}, "invalid_schema", "prompt_name", "expected null"),
         ("/embed", {"inputs": "a", "truncation_direction": "left"}, "invalid_schema", "truncation_direction", "right"),
         ("/embed", {"inputs": "a", "dimensions": 385}, "invalid_schema", "dimensions", "at most 384, got 385"),

@@ -13,6 +13,7 @@ from transformers import ZeroShotClassificationPipeline
 
 from service.api.zero_shot import label_scores
 from service.engine import Engine
+from tests.served import MAX_BYTES
 from tests.service.test_invalid_requests import check
 
 TEXT, CHOICES = "A man is playing guitar.", ["music", "it rains", "dog", "guitar"]
@@ -69,6 +70,16 @@ def test_impossible_labels_have_finite_scores(multi_label: bool) -> None:
             {"text": TEXT, "labels": ["a"], "hypothesis_template": "{0.__class__}"},
             "invalid_schema",
             "hypothesis_template",
+        ),
+        (
+            {"text": TEXT, "labels": ["a"] * 8, "hypothesis_template": "{}" + MAX_BYTES // 8 * "a"},
+            "text_too_long",
+            "hypothesis_template",
+        ),
+        (
+            {"text": TEXT, "labels": ["a"] * 7, "hypothesis_template": "{}" + MAX_BYTES // 8 * "a"},
+            "text_too_long",
+            "labels[0]",
         ),
     ],
 )
