@@ -5,11 +5,14 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 from math import isfinite
 
+MOST = 2**31 - 1  # what the C functions behind a number take
+DIGITS = 10
+
 
 def count(text: str) -> int:
-    """A whole number from 1; raises ``ArgumentTypeError``."""
-    if not text.isdecimal() or int(text) == 0:
-        raise ArgumentTypeError(f"expected a whole number from 1, got {text[:40]!r}")
+    """A whole number from 1 to ``MOST``; raises ``ArgumentTypeError``."""
+    if not text.isdecimal() or len(text) > DIGITS or not 1 <= int(text) <= MOST:
+        raise ArgumentTypeError(f"expected a whole number from 1 to {MOST}, got {text[:40]!r}")
     return int(text)
 
 

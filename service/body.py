@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import sys
 from collections.abc import Callable
 from email.message import Message as Header
@@ -113,4 +114,11 @@ def _refuse_constant(name: str) -> NoReturn:
     raise MalformedBodyError(f"body: expected JSON, which has no {name}")
 
 
-DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise MalformedBodyError(f"body: expected numbers that float64 has, got {digits[:20]}")
+    return number
+
+
+DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)

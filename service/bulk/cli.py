@@ -22,6 +22,7 @@ from service.bulk.readers import CsvReader, JsonlReader, Reader, ReadOptions
 from service.bulk.rows import RowCheck
 from service.bulk.run import BulkRun
 from service.bulk.scoring import EngineScorer, LocalSource, Task, column_names
+from service.bulk.settings import SETTINGS, BulkSettings
 from service.bulk.sinks import PartialFile, Sink, StandardOutput
 from service.bundle import Bundle, load_bundle
 from service.cli import limit_tokenizer_threads
@@ -40,7 +41,6 @@ FIELDS: dict[Task, tuple[str, str]] = {
     "relatedness": ("sentence1", "sentence2"),
     "entailment": ("premise", "hypothesis"),
 }
-SETTINGS = ("bundle", "verify_hashes", "threads", "require_fused_op", "provider", "gpu_min_tokens", "max_text_chars")
 
 DESCRIPTION = """\
 Score a file of sentence pairs in constant memory. Every column is kept; the scores stand behind:
@@ -87,11 +87,13 @@ class BulkOptions:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Score a file; the exit status is as ``--help`` says."""
+    if sys.stderr is None:  # closed by the shell: what is said must not end up among the scores
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     given = vars(_parser().parse_args(arguments))
     given["fields"] = tuple(given["fields"] or ()) or None
     options = BulkOptions(**{field.name: given.pop(field.name) for field in fields(BulkOptions)})
     try:
-        settings = Settings(**given)
+        settings = BulkSettings(**given)
         score(options, settings)
     except ValidationError as error:
         _fail(2, explain(error))
@@ -110,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def score(options: BulkOptions, settings: Settings) -> None:
     """Score as ``options`` say; raises ``ServiceError`` or ``OSError``."""
+    _check_options(options)
     limit_tokenizer_threads(settings.threads)
     bundle = load_bundle(settings.bundle, settings.verify_hashes)
     columns = column_names(options.task, options.prefix, bundle.manifest.labels)
@@ -120,11 +123,24 @@ def score(options: BulkOptions, settings: Settings) -> None:
         BulkRun(
             name=_input_name(options),
             source=_scored_by(options, settings, bundle, reader),
-            encoder=_encoder(_output_format(options), sink.position.memory),
+            encoder=_encoder(
+                _output_format(options), sink.position.memory, [*(reader.names or check.fields), *columns]
+            ),
             sink=sink,
             on_bad_row=options.on_bad_row,
             progress=options.progress,
         ).run()
+
+
+def _check_options(options: BulkOptions) -> None:
+    """Raise ``UsageError`` where flags do not go together, or have no place in a file."""
+    if options.workers and options.engine != "ray":
+        raise UsageError("--workers: expected --engine ray beside it, which alone has workers")
+    for flag, name in (("--prefix", options.prefix), *(("--fields", field) for field in options.fields or ())):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"{flag}: expected UTF-8, got {name!a}") from None
 
 
 def _scored_by(options: BulkOptions, settings: Settings, bundle: Bundle, reader: Reader) -> Source:
@@ -167,6 +183,8 @@ def _open_reader(options: BulkOptions, reading: ReadOptions, stack: ExitStack) -
 def _source(path: str) -> Iterator[tuple[BinaryIO, int | None]]:
     """The stream ``path``, and its bytes where it is a file."""
     if path == STANDARD:
+        if sys.stdin is None:
+            raise UsageError("standard input: expected it open, found it closed")
         yield sys.stdin.buffer, None
         return
     with Path(path).open("rb") as source:
@@ -175,22 +193,31 @@ def _source(path: str) -> Iterator[tuple[BinaryIO, int | None]]:
 
 def _open_sink(options: BulkOptions, identity: dict[str, str], stack: ExitStack) -> Sink:
     if options.output == STANDARD:
+        if sys.stdout is None:
+            raise UsageError("standard output: expected it open, found it closed")
         return StandardOutput()
-    output = Path(options.output)
-    if output.exists() and not options.overwrite:
-        raise UsageError(f"{output}: expected no such file yet (see --overwrite)")
+    output = Path(os.path.realpath(options.output))  # a link stays, and points at the new file
+    if output.exists():
+        if not output.is_file():
+            raise UsageError(f"{options.output}: expected a file, or none yet, found something else")
+        if not options.overwrite:
+            raise UsageError(f"{options.output}: expected no such file yet (see --overwrite)")
     with _starting(options.output):
-        return stack.enter_context(PartialFile(output, identity, options.restart))
+        return stack.enter_context(PartialFile(output, identity, options.restart, _input_path(options)))
 
 
-def _encoder(kind: Format, memory: str) -> Encoder:
+def _input_path(options: BulkOptions) -> Path | None:
+    return None if options.input == STANDARD else Path(options.input)
+
+
+def _encoder(kind: Format, memory: str, names: Sequence[str]) -> Encoder:
     if kind == "jsonl":
         return JsonlEncoder()
     if kind == "csv":
-        return CsvEncoder(memory)
+        return CsvEncoder(memory, names)
     from service.bulk.parquet import ParquetEncoder
 
-    return ParquetEncoder(memory)
+    return ParquetEncoder(memory, names)
 
 
 def _input_name(options: BulkOptions) -> str:
@@ -220,7 +247,7 @@ def _output_format(options: BulkOptions) -> Format:
 def _identity(options: BulkOptions, check: RowCheck, bundle: Bundle) -> dict[str, str]:
     """What must not change between the parts of a run."""
     identity = {
-        "input": options.input,
+        "input": os.fsencode(options.input).decode(errors="backslashreplace"),
         "input format": _input_format(options),
         "output format": _output_format(options),
         "task": options.task,
@@ -293,7 +320,11 @@ def _add_format_flags(group: argparse._ArgumentGroup) -> None:
         help="a row that cannot be scored ends the run, or is left out, reported and counted; default: stop",
     )
     group.add_argument(
-        "--max-line-bytes", type=count, default=4 * 2**20, metavar="N", help="longest line; default: 4194304"
+        "--max-line-bytes",
+        type=count,
+        default=4 * 2**20,
+        metavar="N",
+        help="longest line, or cell of CSV; default: 4194304",
     )
 
 

@@ -61,11 +61,14 @@ class ParquetReader:
         self.options = options
         self.rows = int(self._file.metadata.num_rows)
         self.total: int | None = self.rows
-        options.check.header(str(path), self._file.schema_arrow.names)
+        self.names: list[str] = self._file.schema_arrow.names
+        options.check.header(str(path), self.names)
 
     def blocks(self, skip: int) -> Iterator[Block]:
         """See ``Reader``."""
         start = 0
+        if self.rows == 0:  # so that the columns are there with their types
+            yield to_block(self._file.schema_arrow.empty_table(), 0, self.options.check)
         for batch in self._batches():
             rest = batch.slice(max(0, skip - start))
             start += batch.num_rows
@@ -111,10 +114,14 @@ def to_block(table: pa.Table, start: int, check: RowCheck) -> Block:
 
 
 class ParquetEncoder:
-    """Arrow streams, then a Parquet file; ``memory`` is the schema that fits all blocks so far."""
+    """Arrow streams, then a Parquet file; ``memory`` is the schema that fits all blocks so far.
 
-    def __init__(self, memory: str) -> None:
+    ``names`` are the columns where no row comes.
+    """
+
+    def __init__(self, memory: str, names: Sequence[str]) -> None:
         self.memory = memory
+        self._names = names
 
     def encode(self, scored: ScoredBlock) -> bytes:
         """See ``Encoder``; raises ``BulkError`` where a column's types in two blocks have nothing in common."""
@@ -128,9 +135,13 @@ class ParquetEncoder:
             stream.write_table(table)
         return bytes(sink.getvalue().to_pybytes())
 
+    def end(self) -> bytes:
+        """See ``Encoder``; the schema is the matter of ``finish``."""
+        return b""
+
     def finish(self, partial: Path, output: Path) -> None:
         """See ``Encoder``."""
-        schema = self._schema() or pa.schema([])
+        schema = self._schema() or pa.schema([(name, pa.null()) for name in self._names])
         written = partial.with_name(f"{partial.name}.parquet")
         with pq.ParquetWriter(written, schema) as writer:
             for table in _grouped(_streams(partial)):

@@ -15,6 +15,7 @@ from service.bulk.rows import RowCheck, check_unicode
 from service.errors import BadRowError, MalformedBodyError, RequestError, SchemaError, UsageError
 
 SURROGATES = b"\\ud", b"\\uD"  # how JSON spells them: only such lines need the long check
+CELL_CHARACTERS = 131_072  # of a cell of CSV at least: Python's own limit, which short lines must not lower
 BLOCK_BYTES = 8 * 2**20  # of input: a block of long rows is cut here
 
 
@@ -28,10 +29,11 @@ class ReadOptions:
 
 
 class Reader(Protocol):
-    """An input. ``total`` is its size in ``unit``, ``None`` where nobody knows."""
+    """An input. ``total`` is its size in ``unit``, ``None`` where nobody knows; ``names`` are columns of all rows."""
 
     unit: str
     total: int | None
+    names: list[str]
 
     def blocks(self, skip: int) -> Iterator[Block]:
         """All blocks behind the first ``skip`` records; raises ``BadRowError`` where nothing behind can be read."""
@@ -53,6 +55,7 @@ class JsonlReader:
 
     def __init__(self, source: BinaryIO, total: int | None, options: ReadOptions) -> None:
         self.total = total
+        self.names: list[str] = []
         self._source = source
         self._options = options
 
@@ -84,13 +87,14 @@ class CsvReader:
         self._options = options
         self._taken = 0  # bytes read so far
         self._records = self._read(source)
-        self._header = self._read_header()
+        self.names = self._read_header()
 
     def blocks(self, skip: int) -> Iterator[Block]:
         """See ``Reader``."""
         return _blocks(islice(self._records, skip, None), self._parse, self._options)
 
     def _read(self, source: BinaryIO) -> Iterator[Record]:
+        csv.field_size_limit(max(self._options.max_line_bytes, CELL_CHARACTERS))  # for the whole process
         table = csv.reader(self._text(read_lines(source, self._options.max_line_bytes)), strict=True)
         line, before = 1, 0
         try:
@@ -125,15 +129,15 @@ class CsvReader:
         return header
 
     def _parse(self, cells: list[str]) -> Row:
-        if len(cells) != len(self._header):
-            raise SchemaError(f"expected {len(self._header)} cells as in the header, got {len(cells)}")
-        for name, cell in zip(self._header, cells, strict=True):
+        if len(cells) != len(self.names):
+            raise SchemaError(f"expected {len(self.names)} cells as in the header, got {len(cells)}")
+        for name, cell in zip(self.names, cells, strict=True):
             try:
                 cell.encode()
             except UnicodeEncodeError as error:
                 byte = ord(cell[error.start]) - 0xDC00
                 raise MalformedBodyError(f"{name}: expected UTF-8, got byte 0x{byte:02x}") from None
-        return dict(zip(self._header, cells, strict=True))
+        return dict(zip(self.names, cells, strict=True))
 
 
 def _blocks(records: Iterator[Record], parse: Callable[[Any], Row], options: ReadOptions) -> Iterator[Block]:

@@ -51,9 +51,14 @@ class RowCheck:
 
 
 def check_unicode(row: Row) -> None:
-    """Raise ``InvalidTextError`` where some text in ``row``, however deep, is no Unicode and could not be written."""
+    """Raise ``InvalidTextError`` where some text in ``row`` is no Unicode and could not be written.
+
+    Raises ``SchemaError`` where texts lie too deep to be looked at.
+    """
     try:
         json.dumps(row, ensure_ascii=False).encode()
+    except RecursionError:
+        raise SchemaError("expected less deeply nested values") from None
     except UnicodeEncodeError as error:
         raise InvalidTextError(
             f"expected Unicode text, got a lone surrogate U+{ord(error.object[error.start]):04X}"

@@ -39,6 +39,9 @@ class BulkRun:
                 self.sink.append(data, _behind(self.sink.position, scored, len(data), self.encoder.memory))
                 bar.set_postfix(pairs=f"{self.sink.position.scored:,}", refresh=False)
                 bar.update(scored.size)
+        if end := self.encoder.end():
+            grown = {"bytes": self.sink.position.bytes + len(end), "memory": self.encoder.memory}
+            self.sink.append(end, self.sink.position.model_copy(update=grown))
         self.sink.finish(self.encoder)
         self._summarise(self.sink.position, before, time.perf_counter() - start)
 

@@ -77,19 +77,23 @@ class StandardOutput:
 class PartialFile:
     """The file ``output``, which appears when it is complete. Use as a context manager.
 
-    Raises ``UsageError`` where a partial file cannot be gone on with, or another process writes it.
+    Raises ``UsageError`` where a partial file cannot be gone on with, is the input ``source``, or another process
+    writes it.
     """
 
-    def __init__(self, output: Path, identity: dict[str, str], restart: bool) -> None:
+    def __init__(self, output: Path, identity: dict[str, str], restart: bool, source: Path | None = None) -> None:
         self._output = output
         self._identity = identity
         self._partial = output.with_name(f"{output.name}.partial")
         self._state = output.with_name(f"{output.name}.partial.json")
+        if source is not None and self._partial.exists() and self._partial.samefile(source):
+            raise UsageError(f"{source}: expected another name, since the run writes {output.name} under this one")
         with ExitStack() as on_error:
             self._file = on_error.enter_context(self._partial.open("ab"))
             self._lock()
             self.position = self._read_position(restart)
             on_error.pop_all()
+        self._write_state(self.position)  # before any byte: a partial file without a state is somebody else's
         self._file.truncate(self.position.bytes)
 
     def __enter__(self) -> Self:
@@ -120,7 +124,13 @@ class PartialFile:
             raise UsageError(f"{self._partial}: another process is writing it") from None
 
     def _read_position(self, restart: bool) -> Position:
-        if restart or not self._state.exists():
+        if restart:
+            return Position()
+        if not self._state.exists():
+            if size := self._partial.stat().st_size:
+                raise UsageError(
+                    f"{self._partial}: expected none, or {self._state.name} beside it, found {size} bytes{ANEW}"
+                )
             return Position()
         try:
             state = State.model_validate_json(self._state.read_bytes())

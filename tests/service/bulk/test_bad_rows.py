@@ -29,6 +29,7 @@ BAD_LINES = [
     (b'["a", "b"]', "expected an object with sentence1 and sentence2"),
     (b"a,b", "expected JSON: Expecting value at character 0"),
     (b'{"sentence1": "a", "sentence2": "b", "x": NaN}', "expected JSON, which has no NaN"),
+    (b'{"sentence1": "a", "sentence2": "b", "x": 1e400}', "expected numbers that float64 has, got 1e400"),
     (b'{"sentence1": "\xff", "sentence2": "b"}', "expected UTF-8, got byte 0xff at 15"),
     (b"[" * 450, "expected JSON"),
     (b'{"sentence1": "' + b"x" * 100_000 + b'", "sentence2": "b"}', "expected a line of at most 500 bytes"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -51,6 +52,11 @@ def test_nobody_reads_standard_output_any_more(tmp_path: Path, tiny_bundle: Tiny
         (["-", "--input-format", "parquet"], "expected a file, got standard input"),
         (["-", "--output-format", "parquet"], "expected a file, got standard output"),
         (["-", "-o", "nowhere/out.jsonl"], "nowhere/out.jsonl: No such file or directory"),
+        (["-", "-o", "folder", "--overwrite"], "folder: expected a file, or none yet, found something else"),
+        (["-", "-o", "/dev/null", "--overwrite"], "/dev/null: expected a file, or none yet, found something else"),
+        (["-", "--workers", "2"], "--workers: expected --engine ray beside it"),
+        (["-", "--prefix", "\udcff"], "--prefix: expected UTF-8"),
+        (["-", "--fields", "a", "\udcff"], "--fields: expected UTF-8"),
         (["-", "--bundle", "nowhere"], "expected a bundle folder at nowhere, found nothing"),
         (["-", "--threads", "-1"], "threads: Input should be greater than or equal to 0, got '-1'"),
     ],
@@ -64,6 +70,7 @@ def test_what_cannot_start(
     says: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
     assert score(*arguments, "--task", "similarity") == 2
     error = capsys.readouterr().err
     assert error.startswith("cmow-score: error: ")
@@ -80,10 +87,59 @@ def test_parquet_without_pyarrow(
     assert 'Parquet needs pyarrow, which is not installed: pip install "cmow[parquet]"' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--block-rows", "0"], ["--block-rows", "x"], ["--task", "both"], ["--colour"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--block-rows", "0"],
+        ["--block-rows", "x"],
+        ["--block-rows", "9" * 20],
+        ["--max-line-bytes", "2147483648"],
+        ["--task", "both"],
+        ["--colour"],
+    ],
+)
 def test_wrong_flags(score: Score, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     assert score("-", "--task", "similarity", *arguments) == 2
     assert arguments[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["stdin", "stdout"])
+def test_a_closed_stream(
+    score: Score, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(sys, name, None)
+    assert score("-", "--task", "similarity") == 2
+    assert "expected it open, found it closed" in capsys.readouterr().err
+
+
+def test_variables_of_other_settings_are_left_alone(
+    tmp_path: Path, score: Score, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(GOOD)
+    for name, value in {"PORT": "abc", "CMOW_WORKERS": "0", "CMOW_API_KEYS": ","}.items():
+        os.environ[name] = value
+    assert score(path, "--task", "similarity") == 0
+    os.environ["CMOW_THREADS"] = "-1"
+    assert score(path, "--task", "similarity") == 2
+
+
+def test_names_that_are_not_utf8(tmp_path: Path, score: Score) -> None:
+    path, out = tmp_path / "in\udcff.jsonl", tmp_path / "out\udcff.jsonl"
+    path.write_text(GOOD)
+    assert score(path, "--task", "similarity", "-o", out) == 0
+    assert [found.name for found in tmp_path.iterdir() if found != path] == [out.name]
+
+
+def test_a_link_as_output_stays_one(tmp_path: Path, score: Score) -> None:
+    path, real, link = tmp_path / "pairs.jsonl", tmp_path / "real.jsonl", tmp_path / "link.jsonl"
+    path.write_text(GOOD)
+    real.write_text("before")
+    link.symlink_to(real)
+    assert score(path, "--task", "similarity", "-o", link) == 2
+    assert score(path, "--task", "similarity", "-o", link, "--overwrite") == 0
+    assert link.is_symlink()
+    assert json.loads(real.read_text())["sentence1"] == "a dog"
 
 
 def test_help_names_every_flag_with_its_variable_and_every_status(

@@ -138,8 +138,54 @@ def test_parquet_to_json_lines(tmp_path: Path, score: Score, capsys: pytest.Capt
     assert (found["when"], found["n"]) == ("2025-01-02T00:00:00", {"x": [1, None]})
     for wrong in (float("nan"), b"\xff"):
         path = write(tmp_path / "pairs.parquet", [rows[0] | {"wrong": wrong}])
-        assert score(path, "--task", "similarity") == 1
-        assert "expected values that JSON has" in capsys.readouterr().err
+        assert score(path, "--task", "similarity") == 3
+        assert "line 1: expected values that JSON has" in capsys.readouterr().err
+
+
+def test_a_number_that_json_lacks_to_csv(tmp_path: Path, score: Score) -> None:
+    path = write(tmp_path / "pairs.parquet", [{"sentence1": "a", "sentence2": "b", "x": float("nan")}])
+    assert score(path, "--task", "similarity", "-o", tmp_path / "out.csv") == 0
+    assert read(tmp_path / "out.csv")[0]["x"] == "nan"
+
+
+@pytest.mark.parametrize("cell", ["a\rb", "a\nb", "a\r\nb", 'a "b"', "a,b", "\r"])
+def test_csv_can_be_read_again(tmp_path: Path, score: Score, cell: str) -> None:
+    path, once, twice = write(tmp_path / "pairs.jsonl", [ROWS[0] | {"x": cell}]), tmp_path / "1.csv", tmp_path / "2.csv"
+    assert score(path, "--task", "similarity", *FIELDS, "-o", once) == 0
+    assert score(once, "--task", "similarity", *FIELDS, "-o", twice, "--prefix", "again_") == 0
+    with twice.open(newline="") as file:
+        assert next(csv.DictReader(file))["x"] == cell
+
+
+def test_a_long_cell(tmp_path: Path, score: Score) -> None:
+    path, out = write(tmp_path / "pairs.csv", [ROWS[0] | {"x": "x" * 200_000}]), tmp_path / "out.csv"
+    assert score(path, "--task", "similarity", *FIELDS, "-o", out) == 0
+    assert len(read(out)[0]["x"]) == 200_000
+
+
+def test_without_rows_json_lines_have_the_columns_that_all_must_have(tmp_path: Path, score: Score) -> None:
+    path, out = tmp_path / "pairs.jsonl", tmp_path / "out.csv"
+    path.write_bytes(b"")
+    assert score(path, "--task", "similarity", "-o", out) == 0
+    assert out.read_text() == "sentence1,sentence2,cmow_similarity,cmow_truncated\n"
+
+
+@pytest.mark.parametrize("source", ["csv", "parquet"])
+@pytest.mark.parametrize("output", ["csv", "parquet"])
+def test_without_rows_the_columns_stay(tmp_path: Path, score: Score, source: str, output: str) -> None:
+    path, out = tmp_path / f"pairs.{source}", tmp_path / f"out.{output}"
+    if source == "csv":
+        path.write_text("id,sentence1,sentence2\n")
+    else:
+        schema = pa.schema([("id", pa.int64()), ("sentence1", pa.string()), ("sentence2", pa.string())])
+        pq.write_table(schema.empty_table(), path)
+    assert score(path, "--task", "similarity", "-o", out) == 0
+    columns = ["id", "sentence1", "sentence2", "cmow_similarity", "cmow_truncated"]
+    if output == "csv":
+        assert out.read_text() == ",".join(columns) + "\n"
+    else:
+        assert pq.read_schema(out).names == columns
+    assert score(out, "--task", "paraphrase", "--prefix", "next_", "-o", tmp_path / "next.csv") == 0
 
 
 def test_rows_of_different_columns(tmp_path: Path, score: Score, capsys: pytest.CaptureFixture[str]) -> None:

@@ -148,6 +148,32 @@ def test_what_cannot_be_gone_on_with(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_partial_file_without_a_state_is_somebody_elses(tmp_path: Path) -> None:
+    (tmp_path / "out.partial").write_bytes(b"mine")
+    with pytest.raises(UsageError, match=r"expected none, or out\.partial\.json beside it, found 4 bytes; --restart"):
+        PartialFile(tmp_path / "out", IDENTITY, restart=False)
+    assert (tmp_path / "out.partial").read_bytes() == b"mine"
+    with PartialFile(tmp_path / "out", IDENTITY, restart=True):
+        assert (tmp_path / "out.partial").read_bytes() == b""
+
+
+def test_a_run_that_wrote_nothing_can_be_gone_on_with(tmp_path: Path) -> None:
+    with PartialFile(tmp_path / "out", IDENTITY, restart=False):
+        (tmp_path / "out.partial").write_bytes(b"torn")
+    with PartialFile(tmp_path / "out", IDENTITY, restart=False) as sink:
+        assert sink.position == Position()
+    assert (tmp_path / "out.partial").read_bytes() == b""
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_the_input_is_never_overwritten(tmp_path: Path, restart: bool) -> None:
+    source = tmp_path / "out.partial"
+    source.write_bytes(b"rows")
+    with pytest.raises(UsageError, match="expected another name"):
+        PartialFile(tmp_path / "out", IDENTITY, restart, source)
+    assert source.read_bytes() == b"rows"
+
+
 def test_two_processes_never_write_one_file(tmp_path: Path) -> None:
     with (
         PartialFile(tmp_path / "out", IDENTITY, restart=False),
