@@ -120,6 +120,7 @@ def score(options: BulkOptions, settings: Settings) -> None:
     with ExitStack() as stack:
         reader = _open_reader(options, ReadOptions(check, options.block_rows, options.max_line_bytes), stack)
         sink = _open_sink(options, _identity(options, check, bundle), stack)
+        names = [*(reader.names or check.fields), *columns]
         BulkRun(
             name=_input_name(options),
             source=_scored_by(options, settings, bundle, reader),
