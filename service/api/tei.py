@@ -237,7 +237,6 @@ async def predict(body: Body, model: ModelDep) -> list[Prediction] | list[list[P
     openapi_extra=reads(TokenizeRequest),
     responses=SCORING_ERRORS,
     response_model=list[list[TextToken]],
-    response_class=Response,
 )
 async def tokenize(body: Body, model: ModelDep) -> Response:
     """The tokens that the model reads of each text."""

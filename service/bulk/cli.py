@@ -124,9 +124,7 @@ def score(options: BulkOptions, settings: Settings) -> None:
         BulkRun(
             name=_input_name(options),
             source=_scored_by(options, settings, bundle, reader),
-            encoder=_encoder(
-                _output_format(options), sink.position.memory, [*(reader.names or check.fields), *columns]
-            ),
+            encoder=_encoder(_output_format(options), sink.position.memory, names),
             sink=sink,
             on_bad_row=options.on_bad_row,
             progress=options.progress,

@@ -24,7 +24,6 @@ from service.bundle import (
 )
 from service.composer import Composer
 from service.engine import Engine
-from service.scheduler import anything
 from tests.tiny_bundle import make_tokenizer
 from tests.training.tiny_project import write_data
 from training.recipe import Recipe
@@ -133,7 +132,7 @@ def test_the_engine_serves_what_torch_computes(bundle_folder: Path, student: Stu
     np.testing.assert_allclose(engine.paraphrase(pairs), paraphrase, atol=SCORE_BOUND)
     np.testing.assert_allclose(engine.states(packed), states, atol=1e-4)
     composer = Composer(engine)
-    for state, embedding in zip(composer.states(texts, anything), embeddings, strict=True):
+    for state, embedding in zip(composer.states(packed), embeddings, strict=True):
         np.testing.assert_allclose(composer.embed(state), embedding, atol=SCORE_BOUND)
 
 
