@@ -185,6 +185,8 @@ def bench(config: BenchConfig) -> dict[str, Any]:
 
 def main(config: BenchConfig) -> None:
     """Bench, print, and write JSON where asked to."""
+    if config.json is not None:
+        config.json.parent.mkdir(parents=True, exist_ok=True)  # now, not when all is measured
     report = bench(config)
     print_report(report, config)
     if config.json is not None:

@@ -13,9 +13,10 @@ import logging
 import shutil
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import onnx
@@ -33,6 +34,7 @@ from service.bundle import (
     ENCODER,
     ENTAILMENT,
     FILES,
+    MANIFEST,
     PARAPHRASE,
     PROJECTION,
     SIMILARITY,
@@ -47,6 +49,7 @@ from service.bundle import (
 )
 from service.session import PAIRS, TOKENS
 from training.data import NLI_LABELS
+from training.errors import one_line_errors
 from training.options import parse_options
 from training.recipe import Recipe, command_line
 from training.relatedness import finish
@@ -196,12 +199,17 @@ def export_bundle(student: Student, tokenizer: Path, config: ExportConfig, recip
 
 
 def main(config: ExportConfig) -> None:
-    """Export; with data, fit what is fitted on a bundle, and score it."""
+    """Export; with data, fit what is fitted on a bundle, and score it. What ``config.out`` holds is replaced last."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    recipe = Recipe.read(config.student).then(command_line("export.to_onnx", config), [])
-    export_bundle(load_student(config.student), config.student / TOKENIZER, config, recipe)
-    if config.data is not None:
-        finish(config.out, config.data)
+    config.out.mkdir(parents=True, exist_ok=True)
+    with one_line_errors(), TemporaryDirectory(dir=config.out, prefix=".new-") as folder:
+        recipe = Recipe.read(config.student).then(command_line("export.to_onnx", config), [])
+        new = replace(config, out=Path(folder))
+        export_bundle(load_student(config.student), config.student / TOKENIZER, new, recipe)
+        if config.data is not None:
+            finish(new.out, config.data)
+        for name in (*FILES, MANIFEST):
+            (new.out / name).replace(config.out / name)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from service.tokenizer import Tokenizer
 from training.calibrate import calibrate
+from training.errors import one_line_errors
 from training.options import parse_options
 from training.recipe import Recipe
 from training.run import Run
@@ -56,9 +57,9 @@ def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def main(config: AverageConfig) -> None:
-    """Average, calibrate anew, score on the dev splits and save."""
+    """Average, calibrate anew and save."""
     if len(config.runs) < 2:
-        raise SystemExit(f"expected two runs or more, got {len(config.runs)}")
+        raise CheckpointError(f"expected two runs or more, got {len(config.runs)}")
     student = average([load_student(run) for run in config.runs]).eval()
     tokenizer = Tokenizer(config.runs[0] / TOKENIZER, config.max_tokens)
     run = Run(config.out, config)
@@ -70,4 +71,5 @@ def main(config: AverageConfig) -> None:
 
 
 if __name__ == "__main__":
-    main(parse_options(AverageConfig))
+    with one_line_errors():
+        main(parse_options(AverageConfig))

@@ -77,12 +77,29 @@ def class_weights(positive: NDArray[np.bool_], share: float) -> NDArray[np.float
 
 
 def calibrate(student: Student, data: Path, tokenizer: Tokenizer) -> dict[str, float]:
-    """Fit and set the student's temperature, threshold and shift; returns them."""
+    """Fit and set the student's temperature, threshold and shift; returns them.
+
+    What there are no data for, as dev splits of NLI or training pairs of Quora's, is left as it is, and out.
+    """
+    return calibrate_entailment(student, data, tokenizer) | calibrate_paraphrase(student, data, tokenizer)
+
+
+def calibrate_entailment(student: Student, data: Path, tokenizer: Tokenizer) -> dict[str, float]:
+    """The temperature, from the three-way dev splits."""
     nli = [read_nli(path) for path in split_files(data, "dev", ("nli",)) if any(path.parent.glob("train*"))]
-    three_way = PairSet.of(LabelledPairs.joined([pairs for pairs in nli if is_three_way(pairs)]), tokenizer)
+    if not (known := [pairs for pairs in nli if is_three_way(pairs)]):
+        return {}
+    three_way = PairSet.of(LabelledPairs.joined(known), tokenizer)
     logits = outputs(student, three_way).entailment
     student.entailment_temperature.fill_(best_temperature(logits, torch.from_numpy(three_way.accepted)))
+    return {"entailment_temperature": float(student.entailment_temperature)}
+
+
+def calibrate_paraphrase(student: Student, data: Path, tokenizer: Tokenizer) -> dict[str, float]:
+    """Both cuts, from Quora's training pairs."""
     files = [PairSet.of(read_paraphrases(path), tokenizer) for path in split_files(data, "train", ("paraphrase/qqp",))]
+    if not files:
+        return {}
     positive = [pairs.paraphrase > 0.5 for pairs in files]
     weights = np.concatenate([class_weights(labels, DUPLICATES) for labels in positive])  # all files weigh the same
     found = [outputs(student, pairs) for pairs in files]
@@ -93,7 +110,6 @@ def calibrate(student: Student, data: Path, tokenizer: Tokenizer) -> dict[str, f
         scores = torch.cat([getattr(part, name) for part in found]).numpy()
         buffer.fill_(sign * best_threshold(scores, np.concatenate(positive), weights))
     return {
-        "entailment_temperature": float(student.entailment_temperature),
         "paraphrase_threshold": float(student.paraphrase_threshold),
         "paraphrase_shift": float(student.paraphrase_shift),
     }

@@ -17,12 +17,13 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 
 from training.data import NLI_LABELS
-from training.teacher import TeacherError, length_batches, resolve_teacher
+from training.teacher import TeacherError, length_batches, load_encoder
 
 WEIGHTS, NOTE = "cross_encoder.safetensors", "cross_encoder.json"
 
@@ -80,11 +81,8 @@ class PairTeacher:
     @staticmethod
     def pretrained(name: str, max_tokens: int) -> PairTeacher:
         """An encoder by packaged name, local folder or hub name, with fresh heads."""
-        source = resolve_teacher(name)
-        encoder = AutoModel.from_pretrained(source, dtype=torch.float32, attn_implementation="sdpa")
-        return PairTeacher(
-            CrossEncoder(encoder, encoder.config.hidden_size), AutoTokenizer.from_pretrained(source), max_tokens
-        )
+        encoder, tokenizer = load_encoder(name, max_tokens, torch.float32, "sdpa")
+        return PairTeacher(CrossEncoder(encoder, encoder.config.hidden_size), tokenizer, max_tokens)
 
     @staticmethod
     def load(folder: Path, device: torch.device | str = "cpu") -> PairTeacher:
@@ -97,10 +95,10 @@ class PairTeacher:
             weights = load_file(folder / WEIGHTS)
             # Eager attention is the faster one for short sequences on a CPU.
             encoder = AutoModel.from_config(AutoConfig.from_pretrained(folder), attn_implementation="eager")
-        except (OSError, ValueError) as error:
+            model = CrossEncoder(encoder, encoder.config.hidden_size)
+            model.load_state_dict(weights)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise TeacherError(f"{folder}: expected a pair teacher made by training.pair_teacher: {error}") from error
-        model = CrossEncoder(encoder, encoder.config.hidden_size)
-        model.load_state_dict(weights)
         model.bfloat16().eval().to(device)
         return PairTeacher(model, AutoTokenizer.from_pretrained(folder), note["max_tokens"])
 

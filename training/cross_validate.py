@@ -27,7 +27,7 @@ from service.engine import Engine, EngineOptions
 from service.errors import StartError
 from training.data import DataError
 from training.labelled import TextPair, read_paraphrases
-from training.options import Folds, parse_options
+from training.options import AtLeastTwo, parse_options
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CrossValidateConfig:
     data: Path = field(metadata={"help": "data folder"})
     file: str = field(default="paraphrase/mrpc/train.jsonl.gz", metadata={"help": "labelled pairs below it"})
     bundle: Path = field(default=Path("service/bundle"), metadata={"help": "bundle folder"})
-    folds: Folds = field(default=5, metadata={"help": "number of folds"})
+    folds: AtLeastTwo = field(default=5, metadata={"help": "number of folds"})
     seed: int = field(default=0, metadata={"help": "seed of the folds"})
     threads: int = field(default=0, metadata={"help": "threads; 0 takes what the machine grants"})
 
@@ -67,6 +67,9 @@ def main(config: CrossValidateConfig) -> None:
         pairs = read_paraphrases(config.data / config.file)
     except (DataError, StartError) as error:
         sys.exit(f"error: {error}")
+    rarest = int(min((pairs.paraphrase > 0.5).sum(), (pairs.paraphrase < 0.5).sum()))
+    if rarest < config.folds:
+        sys.exit(f"error: {config.file}: expected {config.folds} pairs of each label, one a fold, found {rarest}")
     scores = cross_validate(features(engine, pairs.texts), pairs.paraphrase > 0.5, config.folds, config.seed)
     found = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
     print(f"{config.file} ({len(pairs)} rows), {config.folds} folds: {found}")

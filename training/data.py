@@ -15,7 +15,8 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -92,16 +93,19 @@ def _is_unicode(text: str) -> bool:
 
 
 def read_pairs(path: Path, labels: tuple[str, ...] | None = None) -> list[Pair]:
-    """All sentence pairs of ``path``; with ``labels`` given, a label outside it is a ``DataError``."""
+    """All sentence pairs of ``path``: with ``labels`` given the label of each, otherwise its score where it has one.
+
+    Raises ``DataError`` where a row has neither, or a label outside ``labels``.
+    """
     pairs = []
     for number, record in enumerate(read_records(path), start=1):
         where = f"{path}:{number}"
         texts = _field(record, "sentence1", str, where), _field(record, "sentence2", str, where)
-        if "score" in record:
+        if "score" in record and not labels:
             pairs.append(Pair(*texts, score=_field(record, "score", float, where)))
             continue
         label = _field(record, "label", str, where)
-        if labels is not None and label not in labels:
+        if labels and label not in labels:
             raise DataError(f"{where}: expected a label of {labels}, found {label!r}")
         pairs.append(Pair(*texts, label=label))
     if not pairs:
@@ -121,6 +125,16 @@ def read_sentences(path: Path, labels: tuple[str, ...]) -> list[tuple[str, str]]
     if not rows:
         raise DataError(f"{path}: expected at least one row, found none")
     return rows
+
+
+def by_name(paths: Iterable[Path]) -> dict[str, Path]:
+    """``paths`` of splits by the name of their folder, and of the file where a folder has several."""
+    paths = list(paths)
+    folders = Counter(path.parent for path in paths)
+    return {
+        path.parent.name if folders[path.parent] == 1 else f"{path.parent.name}/{path.name.split('.')[0]}": path
+        for path in paths
+    }
 
 
 def files_below(folder: Path, pattern: str) -> list[Path]:

@@ -21,11 +21,12 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from service.tokenizer import PackedTokens, Tokenizer
-from training.data import Pair, read_pairs, split_files
+from training.data import by_name, split_files
 from training.device import DEVICE, Device
 from training.errors import one_line_errors
+from training.labelled import read_scored
 from training.losses import distill_loss
-from training.options import parse_options
+from training.options import AtLeastTwo, parse_options
 from training.packing import batch, placed, tokenize
 from training.parallel import Processes, processes
 from training.recipe import Recipe, command_line
@@ -44,7 +45,7 @@ class DistillConfig:
     start: Path | None = field(default=None, metadata={"help": "student to start from, as training.pretrain leaves it"})
     out: Path = field(default=Path("runs/distill"), metadata={"help": "run folder"})
     epochs: int = field(default=8, metadata={"help": "passes over the cached sentences"})
-    batch: int = field(default=1024, metadata={"help": "sentences a step, over all processes"})
+    batch: AtLeastTwo = field(default=1024, metadata={"help": "sentences a step, over all processes"})
     matrix_lr: float = field(default=3e-4, metadata={"help": "peak learning rate of the matrix tables"})
     vector_lr: float = field(default=3e-3, metadata={"help": "peak learning rate of the vector table"})
     head_lr: float = field(default=1e-3, metadata={"help": "peak learning rate of the projection"})
@@ -60,10 +61,10 @@ class SimilarityDev:
 
     def __init__(self, data: Path, tokenizer: Tokenizer) -> None:
         self.splits: dict[str, tuple[PackedTokens, NDArray[np.float64]]] = {}
-        for path in split_files(data, "dev", ("similarity",)):
-            pairs: list[Pair] = read_pairs(path)
-            texts = [text for pair in pairs for text in (pair.sentence1, pair.sentence2)]
-            self.splits[path.parent.name] = tokenize(tokenizer, texts), np.array([pair.score for pair in pairs])
+        for name, path in by_name(split_files(data, "dev", ("similarity",))).items():
+            pairs = read_scored(path)
+            texts = [text for pair in pairs.texts for text in pair]
+            self.splits[name] = tokenize(tokenizer, texts), pairs.similarity
 
     @torch.no_grad()
     def score(self, student: Embedder) -> dict[str, float]:
@@ -101,7 +102,7 @@ class Distillation:
     @staticmethod
     def open(config: DistillConfig) -> Distillation:
         """Read everything that ``config`` names."""
-        cache = TeacherCache.open(config.teacher_cache)
+        cache = TeacherCache.complete(config.teacher_cache)
         tokenizer = Tokenizer(config.teacher_cache / "tokenizer.json", config.max_tokens)
         sentences = tokenize(tokenizer, cache.sentences[: cache.done])
         return Distillation(config, cache, tokenizer, sentences, SimilarityDev(config.data, tokenizer))

@@ -156,6 +156,8 @@ def dev_metrics(engine: Engine, data: Path) -> dict[str, Scores]:
 
 def main(config: EvaluateConfig) -> None:
     """Score, print and write."""
+    if config.json is not None:
+        config.json.parent.mkdir(parents=True, exist_ok=True)  # now, not when all is scored
     try:
         engine = Engine(load_bundle(config.bundle), EngineOptions(threads=config.threads))
         records = evaluate(engine, config.data)

@@ -21,7 +21,7 @@ from service.bundle import load_bundle
 from service.engine import Engine, EngineOptions
 from service.errors import StartError
 from training.calibrate import Reliability, is_three_way, reliability
-from training.data import DataError, split_files
+from training.data import DataError, by_name, split_files
 from training.labelled import read_nli
 from training.options import parse_options
 
@@ -73,13 +73,13 @@ def draw_curves(curves: Curves) -> Figure:
 def splits_reliability(engine: Engine, data: Path) -> dict[str, Reliability]:
     """Bins by confidence for each three-way NLI dev split, by the name of its folder."""
     found: dict[str, Reliability] = {}
-    for path in split_files(data, "dev", ("nli",)):
+    for name, path in by_name(split_files(data, "dev", ("nli",))).items():
         pairs = read_nli(path)
         if is_three_way(pairs):
             probabilities = engine.entailment(pairs.texts)
             chosen = probabilities.argmax(axis=1)
             right = pairs.entailment[np.arange(len(chosen)), chosen]
-            found[path.parent.name] = reliability(probabilities.max(axis=1), right)
+            found[name] = reliability(probabilities.max(axis=1), right)
     return found
 
 

@@ -24,13 +24,13 @@ from torch import Tensor
 
 from service.tokenizer import PackedTokens, Tokenizer
 from training.calibrate import calibrate
-from training.data import DataError, split_files
+from training.data import DataError, by_name, split_files
 from training.device import DEVICE, Device
 from training.documents import DocumentTokens, make_documents
 from training.errors import one_line_errors
 from training.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
 from training.losses import binary_losses, correlation_loss, distill_loss, entailment_losses, mixed, soft_losses
-from training.options import Natural, Share, Temperature, parse_options
+from training.options import AtLeastTwo, Natural, Share, Temperature, parse_options
 from training.packing import PackedBatch, batch, drop_tokens, join, placed, tokenize
 from training.pair_labels import PairCache
 from training.pairset import PairBatch, PairSet, outputs
@@ -58,7 +58,7 @@ class FinetuneConfig:
     product: bool = field(default=True, metadata={"help": "u * v among the features of the entailment head"})
     epochs: int = field(default=3, metadata={"help": "passes over the pairs"})
     batch: int = field(default=512, metadata={"help": "pairs a step"})
-    distill_batch: int = field(default=256, metadata={"help": "sentences with teacher targets a step"})
+    distill_batch: AtLeastTwo = field(default=256, metadata={"help": "sentences with teacher targets a step"})
     gold_repeats: int = field(default=4, metadata={"help": "how often an epoch holds a pair with a gold score"})
     scored_batch: int = field(default=0, metadata={"help": "further pairs with a gold score a step"})
     gold_batch: int = field(default=0, metadata={"help": "further gold pairs of the gold sets a step"})
@@ -88,8 +88,8 @@ class PairDev:
 
     def __init__(self, data: Path, tokenizer: Tokenizer) -> None:
         def read(kind: str, reader: Callable[[Path], LabelledPairs]) -> dict[str, PairSet]:
-            paths = [path for path in split_files(data, "dev", (kind,)) if any(path.parent.glob("train*"))]
-            return {path.parent.name: PairSet.of(reader(path), tokenizer) for path in paths}
+            paths = (path for path in split_files(data, "dev", (kind,)) if any(path.parent.glob("train*")))
+            return {name: PairSet.of(reader(path), tokenizer) for name, path in by_name(paths).items()}
 
         self.nli, self.scored = read("nli", read_nli), read("similarity", read_scored)
         self.paraphrase = read("paraphrase", read_paraphrases)
@@ -206,7 +206,7 @@ def finetune(config: FinetuneConfig) -> Student:
     """Run or go on with the fine-tuning that ``config`` describes; returns the trained student."""
     world = one_process(config.device)
     torch.manual_seed(config.seed)
-    student, cache = start_student(config).to(world.device), TeacherCache.open(config.teacher_cache)
+    student, cache = start_student(config).to(world.device), TeacherCache.complete(config.teacher_cache)
     tokenizer = Tokenizer(config.student / "tokenizer.json", config.max_tokens)
     pairs, gold = read_training_pairs(config, tokenizer), read_gold_sets(config, tokenizer)
     dev = PairDev(config.data, tokenizer)

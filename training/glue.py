@@ -32,7 +32,7 @@ from training.errors import one_line_errors
 from training.glue_table import RESULT, Result
 from training.hub import dataset_source, is_data_folder
 from training.losses import soft_losses
-from training.options import Folds, Natural, Share, Temperature, parse_options
+from training.options import AtLeastTwo, Natural, Share, Temperature, parse_options
 from training.packing import drop_tokens
 from training.parallel import Processes, processes
 from training.recipe import Recipe, command_line
@@ -89,7 +89,7 @@ class GlueConfig:
     dropout: Share = field(default=0.1, metadata={"help": "of the inputs and hidden units of the head"})
     token_dropout: Share = field(default=0.1, metadata={"help": "share of the tokens left out of a row"})
     max_tokens: int = field(default=128, metadata={"help": "longer sentences are cut"})
-    folds: Folds = field(default=5, metadata={"help": "of the cross-validation where a task has no dev rows"})
+    folds: AtLeastTwo = field(default=5, metadata={"help": "of the cross-validation where a task has no dev rows"})
     checkpoint_steps: int = field(default=500, metadata={"help": "steps between two checkpoints"})
     seed: int = field(default=0, metadata={"help": "seed of weights, dropout, batches and folds"})
     device: Device = field(default="auto", metadata=DEVICE)

@@ -54,7 +54,9 @@ class LabelledPairs:
 
     @staticmethod
     def joined(parts: Sequence[LabelledPairs]) -> LabelledPairs:
-        """All pairs of ``parts`` in their order."""
+        """All pairs of ``parts`` in their order; ``DataError`` where there is no part."""
+        if not parts:
+            raise DataError("expected files of labelled pairs, found none")
         return LabelledPairs(
             list(chain.from_iterable(part.texts for part in parts)),
             np.concatenate([part.entailment for part in parts]),

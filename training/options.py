@@ -26,7 +26,7 @@ class Range(NamedTuple):
 
 
 Natural = Annotated[int, Range(0)]
-Folds = Annotated[int, Range(2)]
+AtLeastTwo = Annotated[int, Range(2)]
 Share = Annotated[float, Range(0, 1)]
 Temperature = Annotated[float, Range(0.01)]
 

@@ -30,7 +30,7 @@ from training.pair_mining import Mine, Neighbours
 from training.parallel import one_process
 from training.recipe import Recipe, command_line
 from training.sources import sources_below
-from training.teacher import TeacherCache, TeacherError
+from training.teacher import TeacherCache, TeacherError, read_state, write_state
 
 GOLD = ("entailment", "similarity", "paraphrase")
 LOGITS = 5  # three of entailment, similarity, paraphrase
@@ -111,7 +111,7 @@ def collect_pairs(config: PairLabelsConfig) -> LabelledPairs:
     gold = [read_nli(path) for path in split_files(config.data, "train", ("nli",))]
     gold += [read_scored(path) for path in split_files(config.data, "train", ("similarity",))]
     gold += [read_paraphrases(path) for path in split_files(config.data, "train", ("paraphrase/qqp",))]
-    mine = Mine(config.data, Neighbours(TeacherCache.open(config.teacher_cache)), random.Random(config.seed))
+    mine = Mine(config.data, Neighbours(TeacherCache.complete(config.teacher_cache)), random.Random(config.seed))
     pairs = LabelledPairs.joined([*gold, LabelledPairs.of(mine.all(config.mined))])
     return pairs.take(np.random.default_rng(config.seed).permutation(len(pairs)))
 
@@ -122,7 +122,7 @@ def open_for_writing(config: PairLabelsConfig) -> PairCache:
     state = config.out / "state.json"
     if not state.exists():
         return PairCache.create(config.out, collect_pairs(config), identity)
-    if (found := json.loads(state.read_text())["identity"]) != identity:
+    if (found := read_state(config.out)["identity"]) != identity:
         raise TeacherError(f"{config.out}: made with {found}, asked for {identity}")
     return PairCache.open(config.out, "r+")
 
@@ -131,7 +131,7 @@ def label(config: PairLabelsConfig) -> None:
     """Judge the first ``config.judged`` pairs, where they are not judged yet."""
     device = one_process(config.device).device
     teacher, cache = PairTeacher.load(config.teacher, device), open_for_writing(config)
-    state = json.loads((config.out / "state.json").read_text())
+    state = read_state(config.out)
     before = Recipe.read(config.teacher).after(Recipe.read(config.teacher_cache))
     before.then(command_line("training.pair_labels", config), sources_below(config.data)).write(config.out)
     end = min(config.judged, len(cache.pairs))
@@ -141,7 +141,7 @@ def label(config: PairLabelsConfig) -> None:
             judged = teacher.judge(cache.texts(rows), config.batch_tokens)
             cache.logits[rows] = np.column_stack(judged)
             cache.logits.flush()
-            (config.out / "state.json").write_text(json.dumps(state | {"done": rows.stop}))
+            write_state(config.out, state | {"done": rows.stop})
             progress.update(rows.stop - start)
 
 

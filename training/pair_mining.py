@@ -107,16 +107,19 @@ class Mine:
     def nli(self, accept: Callable[[str], bool]) -> LabelledPairs:
         """The NLI training pairs of the folders that ``accept`` takes."""
         paths = [path for path in split_files(self.data, "train", ("nli",)) if accept(path.parent.name)]
-        return LabelledPairs.joined([read_nli(path) for path in paths])
+        return LabelledPairs.joined([LabelledPairs.of([]), *(read_nli(path) for path in paths)])
 
     def images(self) -> list[list[str]]:
-        """Captions of each image."""
+        """Captions of each image that has several."""
         paths = sorted((self.data / "text").glob("*captions*.tsv.gz"))
-        return [[normal(text) for text in line.split("\t")] for path in paths for _, line in read_lines(path)]
+        images = ([normal(text) for text in line.split("\t")] for path in paths for _, line in read_lines(path))
+        return [captions for captions in images if len(captions) > 1]
 
     def near(self, queries: Sequence[str], pool: Sequence[str], count: int, taken: int) -> list[TextPair]:
         """Each of ``queries`` second, with ``taken`` chance ones of its ``count`` nearest in ``pool`` first."""
         queries, pool = self.neighbours.known(queries), self.neighbours.known(pool)
+        if not queries or not pool:
+            return []
         pool = self.chance.sample(pool, min(POOL, len(pool)))
         found = self.neighbours.nearest(queries, pool, count)
         return [

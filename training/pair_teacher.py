@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from training.cross_encoder import PairLogits, PairTeacher, PairTokens, shuffled_length_batches
-from training.data import split_files
+from training.data import by_name, split_files
 from training.device import DEVICE, Device
 from training.errors import one_line_errors
 from training.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
@@ -62,7 +62,7 @@ def training_pairs(config: PairTeacherConfig) -> LabelledPairs:
     """Everything that the teacher learns from."""
     nli = [read_nli(path) for path in split_files(config.data, "train", ("nli",))]
     scored = [read_scored(path) for path in split_files(config.data, "train", ("similarity",))]
-    neighbours = Neighbours(TeacherCache.open(config.teacher_cache))
+    neighbours = Neighbours(TeacherCache.complete(config.teacher_cache))
     questions = [
         balanced_questions(read_paraphrases(path), neighbours, config.mined_negatives, config.seed)
         for path in split_files(config.data, "train", ("paraphrase/qqp",))
@@ -91,8 +91,8 @@ class PairDev:
 
     def __init__(self, data: Path, rows: int) -> None:
         def read(kind: str, reader: Callable[[Path], LabelledPairs]) -> dict[str, LabelledPairs]:
-            paths = split_files(data, "dev", (kind,))
-            return {path.parent.name: first(reader(path), rows) for path in paths if any(path.parent.glob("train*"))}
+            paths = (path for path in split_files(data, "dev", (kind,)) if any(path.parent.glob("train*")))
+            return {name: first(reader(path), rows) for name, path in by_name(paths).items()}
 
         self.nli, self.scored = read("nli", read_nli), read("similarity", read_scored)
         self.paraphrase = read("paraphrase", read_paraphrases)

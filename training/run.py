@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from training.data import DataError
+from training.errors import TrainingError
 from training.optim import RowAdam
 from training.parallel import Processes
 from training.student import CheckpointError, HybridEncoder
@@ -154,31 +155,39 @@ class Run:
             file.write(line + "\n")
         tqdm.write(line)
 
-    def save(self, model: nn.Module, optimiser: Optimiser, step: int) -> None:
-        """Checkpoint after ``step`` steps: all that a resume needs in one file, replaced at once."""
+    def save(self, model: nn.Module, optimiser: Optimiser, step: int, steps: int) -> None:
+        """Checkpoint after ``step`` of ``steps`` steps: all that a resume needs in one file, replaced at once."""
         if not self.writes:
             return
         state = {
             "config": self.config,
             "step": step,
+            "steps": steps,
             "model": model.state_dict(),
             "optimiser": optimiser.state_dict(),
             "random": torch.get_rng_state(),
+            "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
         torch.save(state, self.folder / "resume.new")
         (self.folder / "resume.new").replace(self.folder / "resume.pt")
 
-    def resume(self, model: nn.Module, optimiser: Optimiser) -> int:
-        """Load the newest checkpoint, if there is one; returns the number of steps already done."""
+    def resume(self, model: nn.Module, optimiser: Optimiser, steps: int) -> int:
+        """Load the newest checkpoint, if there is one; returns the number of steps already done.
+
+        Raises ``CheckpointError`` where it is none of a run of ``steps`` steps with the same options.
+        """
         path = self.folder / "resume.pt"
         if not path.exists():
             return 0
         try:
             state = torch.load(path, weights_only=True, map_location="cpu")
-        except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+            begun, of = state["config"], state["steps"]
+        except (OSError, EOFError, KeyError, TypeError, RuntimeError, UnpicklingError) as error:
             raise CheckpointError(f"{path}: expected a checkpoint that this stage wrote: {error}") from error
-        if state["config"] != self.config:
-            raise CheckpointError(f"{path}: begun with {state['config']}, asked to go on with {self.config}")
+        if begun != self.config:
+            raise CheckpointError(f"{path}: begun with {begun}, asked to go on with {self.config}")
+        if of != steps:
+            raise CheckpointError(f"{path}: begun as {of} steps, asked to go on as {steps}: the data have changed")
         try:
             model.load_state_dict(state["model"])
         except RuntimeError as error:
@@ -186,6 +195,8 @@ class Run:
             raise CheckpointError(f"{path}: weights of another shape: {message}") from error
         optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["random"])
+        if torch.cuda.is_available() and state["cuda_random"]:
+            torch.cuda.set_rng_state_all(state["cuda_random"])
         self.log(event="resumed", step=state["step"])
         return int(state["step"])
 
@@ -231,19 +242,23 @@ def train(
     named ``loss`` is minimised. ``evaluate`` gives more to log at every checkpoint, in the process that writes; what it
     saves is there before the checkpoint, so that a killed run never lacks it.
 
-    Raises ``DataError`` where there is nothing to do, ``CheckpointError`` where ``run`` holds another one.
+    Raises ``DataError`` where there is nothing to do, ``CheckpointError`` where ``run`` holds another one, and
+    ``TrainingError`` where the loss is no number any more: the last checkpoint stays.
     """
     if schedule.steps < 1:
         raise DataError("expected rows for at least one batch, found fewer: take a smaller --batch")
-    start, clock = run.resume(model, optimiser), Clock()
+    start, clock = run.resume(model, optimiser, schedule.steps), Clock()
     remaining = islice(schedule.batches, start, schedule.steps)
     progress = tqdm(remaining, total=schedule.steps, initial=start, unit=" steps", disable=not run.writes)
     for step, rows in enumerate(progress, start=start):
         parts = losses(step, rows)
         parts["loss"].backward()
+        values = {name: world.sum(value.detach().clone()).item() for name, value in parts.items()}
+        if not math.isfinite(values["loss"]):
+            raise TrainingError(f"step {step + 1}: expected a finite loss, got {values}: take smaller learning rates")
         world.sum_gradients(model)
         optimiser.step(warmup_cosine(step, schedule.steps, schedule.warmup))
-        clock.add(len(rows), **{name: world.sum(value.detach().clone()).item() for name, value in parts.items()})
+        clock.add(len(rows), **values)
         if run.writes and schedule.is_checkpoint(step + 1):
             run.log(step=step + 1, **clock.read(), **evaluate())
-            run.save(model, optimiser, step + 1)
+            run.save(model, optimiser, step + 1, schedule.steps)

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from tqdm import tqdm
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
@@ -71,14 +72,32 @@ def resolve_teacher(name: str) -> str:
         raise TeacherError(f"{name}: expected the package {PACKAGED[name]!r}, which is not installed") from error
 
 
+def load_encoder(
+    name: str, max_tokens: int, dtype: torch.dtype, attention: str
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The encoder ``name`` and its tokeniser; ``TeacherError`` where weights are missing, or places for the tokens."""
+    source = resolve_teacher(name)
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
+        model, found = AutoModel.from_pretrained(
+            source, dtype=dtype, attn_implementation=attention, output_loading_info=True
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise TeacherError(f"{name}: expected an encoder's folder or hub name: {error}") from error
+    if missing := sorted(key for key in found["missing_keys"] if not key.startswith("pooler.")):
+        raise TeacherError(f"{name}: expected all weights of an encoder, found none for {missing[:5]}")
+    most = getattr(model.config, "max_position_embeddings", max_tokens)
+    if max_tokens > most:
+        raise TeacherError(f"{name}: expected --max-tokens of at most {most}, got {max_tokens}")
+    return model, tokenizer
+
+
 class SentenceTeacher:
     """Embeds sentences; exact-length batches, so that neither padding nor an attention mask is needed."""
 
     def __init__(self, name: str, max_tokens: int = 128, device: torch.device | str = "cpu") -> None:
-        source = resolve_teacher(name)
-        self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
         # Eager attention is the faster one for short sequences on a CPU.
-        model: PreTrainedModel = AutoModel.from_pretrained(source, dtype=torch.bfloat16, attn_implementation="eager")
+        model, self.tokenizer = load_encoder(name, max_tokens, torch.bfloat16, "eager")
         self.model = model.train(False).to(device)
         self.max_tokens = max_tokens
         self.device = device
@@ -127,14 +146,44 @@ class TeacherCache:
     def open(folder: Path) -> TeacherCache:
         """Map the cache in ``folder``; ``TeacherError`` where it is missing or its parts disagree."""
         try:
-            state = json.loads((folder / "state.json").read_text())
-            sentences = (folder / "sentences.txt").read_text(encoding="utf-8").split("\n")[:-1]
+            done = read_state(folder)["done"]
+            # Not read_text, which takes other line ends for one as well.
+            sentences = (folder / "sentences.txt").read_bytes().decode("utf-8").split("\n")[:-1]
             targets = np.load(folder / "targets.npy", mmap_mode="r")
         except (OSError, ValueError) as error:
             raise TeacherError(f"{folder}: expected a cache made by training.teacher: {error}") from error
-        if len(sentences) != len(targets) or not 0 <= state["done"] <= len(targets):
-            raise TeacherError(f"{folder}: {len(sentences)} sentences, {len(targets)} targets, {state['done']} done")
-        return TeacherCache(sentences, targets, state["done"])
+        if len(sentences) != len(targets) or not 0 <= done <= len(targets):
+            raise TeacherError(f"{folder}: {len(sentences)} sentences, {len(targets)} targets, {done} done")
+        return TeacherCache(sentences, targets, done)
+
+    @staticmethod
+    def complete(folder: Path) -> TeacherCache:
+        """The same, and ``TeacherError`` where sentences are left: what learns from a part would never know."""
+        cache = TeacherCache.open(folder)
+        if cache.done < len(cache.sentences):
+            raise TeacherError(
+                f"{folder}: expected all {len(cache.sentences)} sentences embedded, found {cache.done}: "
+                "let training.teacher go on to its end"
+            )
+        return cache
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """``state.json`` of a cache; ``TeacherError`` where it is missing or something else."""
+    path = folder / "state.json"
+    try:
+        state = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise TeacherError(f"{path}: expected the state of a cache made by training: {error}") from error
+    if not isinstance(state, dict) or not {"identity", "done"} <= state.keys() or not isinstance(state["done"], int):
+        raise TeacherError(f"{path}: expected the state of a cache made by training, found something else")
+    return state
+
+
+def write_state(folder: Path, state: dict[str, Any]) -> None:
+    """Replace ``state.json`` at once, so that a killed run leaves the old one or the new one."""
+    (folder / "state.new").write_text(json.dumps(state))
+    (folder / "state.new").replace(folder / "state.json")
 
 
 def collect_sentences(config: TeacherConfig) -> list[str]:
@@ -142,7 +191,8 @@ def collect_sentences(config: TeacherConfig) -> list[str]:
     shuffle = random.Random(config.seed).shuffle
     task = list(dict.fromkeys(" ".join(text.split()) for text in task_sentences(config.data)))
     known = set(task)
-    plain = [text for text in dict.fromkeys(plain_sentences(config.data)) if text not in known]
+    running = (" ".join(text.split()) for text in plain_sentences(config.data))
+    plain = [text for text in dict.fromkeys(running) if text not in known]
     shuffle(task)
     shuffle(plain)
     return [text for text in task + plain[: config.plain] if text]
@@ -153,7 +203,7 @@ def open_for_writing(config: TeacherConfig, dim: int) -> tuple[list[str], np.mem
     identity = {name: getattr(config, name) for name in ("teacher", "plain", "max_tokens", "seed")}
     state = config.out / "state.json"
     if state.exists():
-        found = json.loads(state.read_text())
+        found = read_state(config.out)
         if found["identity"] != identity:
             raise TeacherError(f"{config.out}: made with {found['identity']}, asked for {identity}")
         cache = TeacherCache.open(config.out)
@@ -163,7 +213,7 @@ def open_for_writing(config: TeacherConfig, dim: int) -> tuple[list[str], np.mem
     (config.out / "sentences.txt").write_text("".join(text + "\n" for text in sentences), encoding="utf-8")
     shape = (len(sentences), dim)
     targets = np.lib.format.open_memmap(config.out / "targets.npy", mode="w+", dtype=np.float16, shape=shape)
-    state.write_text(json.dumps({"identity": identity, "done": 0}))
+    write_state(config.out, {"identity": identity, "done": 0})
     return sentences, targets, 0
 
 
@@ -172,7 +222,7 @@ def main() -> None:
     config = parse_options(TeacherConfig)
     teacher = SentenceTeacher(config.teacher, config.max_tokens, one_process(config.device).device)
     sentences, targets, done = open_for_writing(config, teacher.dim)
-    state = json.loads((config.out / "state.json").read_text())
+    state = read_state(config.out)
     sources = [*sources_below(config.data), teacher_source(config.teacher)]
     Recipe().then(command_line("training.teacher", config), sources).write(config.out)
     save_tokenizer(teacher.tokenizer, config.out / "tokenizer.json")
@@ -181,7 +231,7 @@ def main() -> None:
             block = sentences[start : start + config.block]
             targets[start : start + len(block)] = teacher.embed(block, config.batch_tokens)
             targets.flush()
-            (config.out / "state.json").write_text(json.dumps(state | {"done": start + len(block)}))
+            write_state(config.out, state | {"done": start + len(block)})
             progress.update(len(block))
 
 

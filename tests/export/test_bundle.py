@@ -1,5 +1,6 @@
 """From a seeded student to a verified bundle: what export writes is what the engine serves and torch computes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,19 @@ def test_data_bring_weights_of_relatedness_and_scores(student: Student, tmp_path
     assert without == {}
     assert {"spearman", "relatedness_spearman"} <= found["similarity/stsb/dev.jsonl.gz"].keys()
     assert manifests[1].training.recipe == ["python -m export.to_onnx --data DATA"]
+
+
+def test_bad_data_leave_the_bundle_that_was_there(student: Student, tmp_path: Path) -> None:
+    save_student(student, tmp_path / "run")
+    make_tokenizer().save(str(tmp_path / "run/tokenizer.json"))
+    config = ExportConfig(tmp_path / "run", tmp_path / "bundle")
+    main(config)
+    before = {path.name: path.read_bytes() for path in config.out.iterdir()}
+    with pytest.raises(SystemExit, match="nowhere: expected a data folder, found none"):
+        main(replace(config, data=tmp_path / "nowhere"))
+    assert {path.name: path.read_bytes() for path in config.out.iterdir()} == before
+    with pytest.raises(SystemExit, match="error: "):
+        main(replace(config, student=tmp_path / "nobody"))
 
 
 def test_every_implementation_agrees(bundle_folder: Path) -> None:

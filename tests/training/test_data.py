@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from training.data import DataError, Pair, plain_sentences, read_pairs, split_files, task_sentences
+from training.data import DataError, Pair, by_name, plain_sentences, read_pairs, split_files, task_sentences
 
 
 def write(path: Path, *rows: object) -> Path:
@@ -45,7 +45,26 @@ def test_labels_and_scores_are_read(tmp_path: Path) -> None:
 def test_a_bad_row_is_named(tmp_path: Path, row: object, message: str) -> None:
     path = write(tmp_path / "x.jsonl.gz", pair(), row)
     with pytest.raises(DataError, match=message):
-        read_pairs(path, ("neutral",))
+        read_pairs(path, None if "score" in str(row) else ("neutral",))
+
+
+def test_the_wanted_field_is_read(tmp_path: Path) -> None:
+    row = pair() | {"score": 4.5}
+    path = write(tmp_path / "x.jsonl.gz", row)
+    assert read_pairs(path, ("neutral",))[0].label == "neutral"
+    assert read_pairs(path)[0].score == 4.5
+    alone = write(tmp_path / "y.jsonl.gz", {key: value for key, value in row.items() if key != "label"})
+    with pytest.raises(DataError, match=":1: expected 'label' to be a str, found None"):
+        read_pairs(alone, ("neutral",))
+
+
+def test_splits_of_one_folder_have_names_of_their_own() -> None:
+    paths = [
+        Path("nli/mnli/dev-matched.jsonl.gz"),
+        Path("nli/mnli/dev-mismatched.jsonl.gz"),
+        Path("nli/rte/dev.jsonl.gz"),
+    ]
+    assert by_name(paths) == dict(zip(["mnli/dev-matched", "mnli/dev-mismatched", "rte"], paths, strict=True))
 
 
 def test_missing_empty_damaged_and_non_utf8_files_are_named(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from export.bench import BenchConfig
 from training.finetune import FinetuneConfig
 from training.glue import GlueConfig
-from training.options import Folds, Share, parse_options, ranges
+from training.options import AtLeastTwo, Share, parse_options, ranges
 from training.pair_teacher import PairTeacherConfig
 from training.pretrain import PretrainConfig
 
@@ -25,7 +25,7 @@ class Options:
     switched_off: int = 0
     rate: float = 0.1
     share: Share = 0.5
-    folds: Folds = 5
+    folds: AtLeastTwo = 5
     flag: bool = False
 
 

@@ -1,6 +1,7 @@
 """Distillation and fine-tuning end to end: they learn, log, resume to the same result and refuse what does not fit."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,18 +14,20 @@ from tests.training.tiny_project import (
     kill_at_save,
     metrics,
     run_in_two_processes,
+    sentences,
     write_data,
     write_teacher_cache,
 )
 from training.average import AverageConfig, main
 from training.data import DataError
 from training.distill import DistillConfig, distill
+from training.errors import TrainingError
 from training.finetune import FinetuneConfig, finetune, two_way
 from training.labelled import read_nli
 from training.parallel import Processes
 from training.recipe import Recipe
 from training.student import CheckpointError, Student, StudentConfig, load_student, save_student
-from training.teacher import TeacherCache, TeacherError, resolve_teacher
+from training.teacher import TeacherCache, TeacherError, read_state, resolve_teacher, write_state
 
 ALONE = Processes()
 
@@ -161,12 +164,53 @@ def test_checkpoints_that_do_not_fit_are_named(tmp_path: Path) -> None:
 def test_teachers_and_caches_that_cannot_be_used_are_named(tmp_path: Path, project: Path) -> None:
     with pytest.raises(TeacherError, match=r"expected weights"):
         resolve_teacher(str(tmp_path))
-    with pytest.raises(TeacherError, match=r"expected a cache made by training.teacher"):
+    with pytest.raises(TeacherError, match=r"state.json: expected the state of a cache made by training"):
         TeacherCache.open(tmp_path)
     write_teacher_cache(tmp_path / "cache")
     np.save(tmp_path / "cache/targets.npy", np.zeros((3, 4), np.float16))
     with pytest.raises(TeacherError, match="64 sentences, 3 targets"):
         TeacherCache.open(tmp_path / "cache")
+    for wrong in ("", "[]", '{"done": 1}', '{"identity": {}, "done": null}'):
+        (tmp_path / "cache/state.json").write_text(wrong)
+        with pytest.raises(TeacherError, match="expected the state of a cache"):
+            TeacherCache.open(tmp_path / "cache")
+
+
+def test_nothing_learns_from_a_part_of_a_cache(distilling: DistillConfig, tmp_path: Path) -> None:
+    cache = write_teacher_cache(tmp_path / "cache")
+    write_state(cache, read_state(cache) | {"done": 40})
+    with pytest.raises(TeacherError, match="expected all 64 sentences embedded, found 40"):
+        distill(replace(distilling, teacher_cache=cache, out=tmp_path / "out"), ALONE)
+
+
+def test_a_run_does_not_go_on_with_other_data(
+    distilling: DistillConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(distilling, teacher_cache=write_teacher_cache(tmp_path / "cache"), out=tmp_path / "out")
+    with monkeypatch.context() as patch:
+        kill_at_save(1, patch)
+        with pytest.raises(KeyboardInterrupt):
+            distill(config, ALONE)
+    shutil.rmtree(tmp_path / "cache")
+    write_teacher_cache(tmp_path / "cache", sentences(100, 8))
+    with pytest.raises(CheckpointError, match="begun as 16 steps, asked to go on as 24: the data have changed"):
+        distill(config, ALONE)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(distilling: DistillConfig, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="step 1: expected a finite loss"):
+        distill(replace(distilling, out=tmp_path, pair_weight=float("inf")), ALONE)
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_what_there_are_no_data_for_is_not_calibrated(finetuning: FinetuneConfig, tmp_path: Path) -> None:
+    shutil.copytree(finetuning.data / "similarity", tmp_path / "data/similarity")
+    alone = replace(finetuning, data=tmp_path / "data", out=tmp_path / "out", gold_sets="none", max_steps=1)
+    finetune(alone)
+    assert metrics(tmp_path / "out")[-1] == {"event": "done"}
+    shutil.rmtree(tmp_path / "data/similarity")
+    with pytest.raises(DataError, match="expected files of labelled pairs, found none"):
+        finetune(replace(alone, out=tmp_path / "none"))
 
 
 def test_labels_outside_the_set_stop_before_training(project: Path) -> None:
@@ -204,5 +248,5 @@ def test_runs_are_averaged_calibrated_and_recorded(finetuning: FinetuneConfig, t
     commands = Recipe.read(tmp_path / "mean").commands
     assert sum("training.finetune" in command for command in commands) == 2
     assert "training.average" in commands[-1]
-    with pytest.raises(SystemExit, match="expected two runs or more, got 1"):
+    with pytest.raises(CheckpointError, match="expected two runs or more, got 1"):
         main(AverageConfig(runs=runs[:1], data=finetuning.data, out=tmp_path / "one"))

@@ -1,15 +1,18 @@
 """The teacher's embeddings against plain transformers, and its cache across a kill, with a tiny local BERT."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import BertModel
 
 from service.tokenizer import Tokenizer
-from tests.training.tiny_project import sentences, write_bert, write_data
+from tests.training.tiny_project import sentences, write_bert, write_data, write_lines
 from training import teacher as teaching
 from training.teacher import SentenceTeacher, TeacherCache, TeacherConfig, TeacherError, length_batches
 
@@ -69,6 +72,27 @@ def test_a_killed_run_goes_on_to_the_same_cache(config: TeacherConfig, monkeypat
     again = run(config, monkeypatch)
     np.testing.assert_array_equal(again.targets, expected)
     assert Tokenizer(config.out / "tokenizer.json", 64).encode(["the man " * 20]).lengths.tolist() == [40]
+
+
+def test_a_line_end_within_running_text_is_a_space(
+    config: TeacherConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_data(tmp_path / "data")
+    write_lines(data / "text/more.txt.gz", ["the man\ris playing", "the  man is\u2028not"])
+    cache = run(replace(config, data=data, out=tmp_path / "cache"), monkeypatch)
+    assert cache.done == len(cache.sentences)
+    assert {"the man is playing", "the man is not"} <= set(cache.sentences)
+
+
+def test_teachers_without_all_weights_or_places_are_refused(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "bert")
+    save_file({"other": torch.zeros(1)}, tmp_path / "bert/model.safetensors")
+    with pytest.raises(TeacherError, match="expected all weights of an encoder, found none for"):
+        SentenceTeacher(str(tmp_path / "bert"))
+    with pytest.raises(TeacherError, match="expected an encoder's folder or hub name"):
+        SentenceTeacher(str(tmp_path / "nothing"))
+    with pytest.raises(TeacherError, match="expected --max-tokens of at most 512, got 513"):
+        SentenceTeacher(str(folder), 513)
 
 
 def test_a_cache_of_other_options_is_refused(config: TeacherConfig, monkeypatch: pytest.MonkeyPatch) -> None:
