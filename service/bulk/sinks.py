@@ -2,7 +2,8 @@
 
 While a run writes ``OUTPUT`` there are ``OUTPUT.partial``, which grows by a block at a time, and
 ``OUTPUT.partial.json``, which says how many bytes of it count and how far in the input they reach. A block counts once
-the state that includes it has replaced the one before; what a killed run wrote behind that is cut off by the next.
+the state that includes it has replaced the one before; what a killed run wrote behind that is cut off by the next. The
+state is there before the first byte, so that a partial file without one is somebody else's.
 """
 
 from __future__ import annotations
@@ -86,6 +87,8 @@ class PartialFile:
         self._identity = identity
         self._partial = output.with_name(f"{output.name}.partial")
         self._state = output.with_name(f"{output.name}.partial.json")
+        if self._partial.exists() and not self._partial.is_file():
+            raise UsageError(f"{self._partial}: expected a file, or none yet, found something else")
         if source is not None and self._partial.exists() and self._partial.samefile(source):
             raise UsageError(f"{source}: expected another name, since the run writes {output.name} under this one")
         with ExitStack() as on_error:
@@ -93,7 +96,7 @@ class PartialFile:
             self._lock()
             self.position = self._read_position(restart)
             on_error.pop_all()
-        self._write_state(self.position)  # before any byte: a partial file without a state is somebody else's
+        self._write_state(self.position)
         self._file.truncate(self.position.bytes)
 
     def __enter__(self) -> Self:

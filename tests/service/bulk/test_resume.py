@@ -165,6 +165,12 @@ def test_a_run_that_wrote_nothing_can_be_gone_on_with(tmp_path: Path) -> None:
     assert (tmp_path / "out.partial").read_bytes() == b""
 
 
+def test_a_partial_file_that_is_none(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "out.partial")  # opened, it would wait for a reader for ever
+    with pytest.raises(UsageError, match="expected a file, or none yet, found something else"):
+        PartialFile(tmp_path / "out", IDENTITY, restart=True)
+
+
 @pytest.mark.parametrize("restart", [False, True])
 def test_the_input_is_never_overwritten(tmp_path: Path, restart: bool) -> None:
     source = tmp_path / "out.partial"
