@@ -1,19 +1,19 @@
-"""Types of command-line arguments: numbers above zero."""
+"""Types of command-line arguments: numbers above zero, and texts."""
 
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
 from math import isfinite
 
-MOST = 2**31 - 1  # what the C functions behind a number take
-DIGITS = 10
+MOST = 2**31 - 1  # what everything that takes a count can hold
 
 
 def count(text: str) -> int:
     """A whole number from 1 to ``MOST``; raises ``ArgumentTypeError``."""
-    if not text.isdecimal() or len(text) > DIGITS or not 1 <= int(text) <= MOST:
+    number = int(text) if text.isdecimal() and len(text) <= len(str(MOST)) else 0
+    if not 1 <= number <= MOST:
         raise ArgumentTypeError(f"expected a whole number from 1 to {MOST}, got {text[:40]!r}")
-    return int(text)
+    return number
 
 
 def positive(text: str) -> float:
@@ -25,3 +25,12 @@ def positive(text: str) -> float:
     if not (isfinite(number) and number > 0):
         raise ArgumentTypeError(f"expected a number above 0, got {text[:40]!r}")
     return number
+
+
+def unicode(text: str) -> str:
+    """``text``, which the system gave as UTF-8; raises ``ArgumentTypeError`` where it was none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ArgumentTypeError(f"expected UTF-8, got {text[:40]!a}") from None
+    return text

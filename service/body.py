@@ -117,7 +117,7 @@ def _refuse_constant(name: str) -> NoReturn:
 def _finite(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
-        raise MalformedBodyError(f"body: expected numbers that float64 has, got {digits[:20]}")
+        raise MalformedBodyError(f"body: expected numbers from -1.8e308 to 1.8e308, got {digits[:20]}")
     return number
 
 

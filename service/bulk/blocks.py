@@ -9,6 +9,7 @@ from typing import Any, Protocol
 Row = dict[str, Any]
 Pair = tuple[str, str]
 Columns = dict[str, list[Any]]
+ColumnTypes = dict[str, Any]  # a type of Python, or a ``pyarrow.Field`` where the input has these
 
 
 class Rows(Protocol):

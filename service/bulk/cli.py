@@ -5,25 +5,25 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO, Literal, NoReturn
+from typing import Any, BinaryIO, Literal, NoReturn
 
 from pydantic import ValidationError
 
-from service.arguments import count
-from service.bulk.blocks import Source
+from service.arguments import count, unicode
+from service.bulk.blocks import ColumnTypes, Source
 from service.bulk.encoders import CsvEncoder, Encoder, JsonlEncoder
 from service.bulk.readers import CsvReader, JsonlReader, Reader, ReadOptions
 from service.bulk.rows import RowCheck
 from service.bulk.run import BulkRun
-from service.bulk.scoring import EngineScorer, LocalSource, Task, column_names
-from service.bulk.settings import SETTINGS, BulkSettings
-from service.bulk.sinks import PartialFile, Sink, StandardOutput
+from service.bulk.scoring import EngineScorer, LocalSource, Task, column_types
+from service.bulk.sinks import PartialFile, Sink, StandardOutput, working_files
 from service.bundle import Bundle, load_bundle
 from service.cli import limit_tokenizer_threads
 from service.engine import Engine, EngineOptions
@@ -41,6 +41,7 @@ FIELDS: dict[Task, tuple[str, str]] = {
     "relatedness": ("sentence1", "sentence2"),
     "entailment": ("premise", "hypothesis"),
 }
+SETTINGS = ("bundle", "verify_hashes", "threads", "require_fused_op", "provider", "gpu_min_tokens", "max_text_chars")
 
 DESCRIPTION = """\
 Score a file of sentence pairs in constant memory. Every column is kept; the scores stand behind:
@@ -87,13 +88,13 @@ class BulkOptions:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Score a file; the exit status is as ``--help`` says."""
-    if sys.stderr is None:  # closed by the shell: what is said must not end up among the scores
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:  # closed by whoever started this process; an output must not come to lie in its place
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, the process ends with it
     given = vars(_parser().parse_args(arguments))
     given["fields"] = tuple(given["fields"] or ()) or None
     options = BulkOptions(**{field.name: given.pop(field.name) for field in fields(BulkOptions)})
     try:
-        settings = BulkSettings(**given)
+        settings = _settings(given)
         score(options, settings)
     except ValidationError as error:
         _fail(2, explain(error))
@@ -110,36 +111,29 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
+def _settings(given: dict[str, Any]) -> Settings:
+    """Settings from flags and environment; of what only a server needs the environment, even if wrong, is not read."""
+    unused = {name: field.default for name, field in Settings.model_fields.items() if name not in SETTINGS}
+    return Settings(**unused, **given)
+
+
 def score(options: BulkOptions, settings: Settings) -> None:
     """Score as ``options`` say; raises ``ServiceError`` or ``OSError``."""
-    _check_options(options)
     limit_tokenizer_threads(settings.threads)
     bundle = load_bundle(settings.bundle, settings.verify_hashes)
-    columns = column_names(options.task, options.prefix, bundle.manifest.labels)
+    columns = column_types(options.task, options.prefix, bundle.manifest.labels)
     check = RowCheck(options.fields or FIELDS[options.task], settings.max_text_chars, columns)
     with ExitStack() as stack:
         reader = _open_reader(options, ReadOptions(check, options.block_rows, options.max_line_bytes), stack)
         sink = _open_sink(options, _identity(options, check, bundle), stack)
-        names = [*(reader.names or check.fields), *columns]
         BulkRun(
             name=_input_name(options),
             source=_scored_by(options, settings, bundle, reader),
-            encoder=_encoder(_output_format(options), sink.position.memory, names),
+            encoder=_encoder(_output_format(options), sink.position.memory, reader.columns | columns),
             sink=sink,
             on_bad_row=options.on_bad_row,
             progress=options.progress,
         ).run()
-
-
-def _check_options(options: BulkOptions) -> None:
-    """Raise ``UsageError`` where flags do not go together, or have no place in a file."""
-    if options.workers and options.engine != "ray":
-        raise UsageError("--workers: expected --engine ray beside it, which alone has workers")
-    for flag, name in (("--prefix", options.prefix), *(("--fields", field) for field in options.fields or ())):
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise UsageError(f"{flag}: expected UTF-8, got {name!a}") from None
 
 
 def _scored_by(options: BulkOptions, settings: Settings, bundle: Bundle, reader: Reader) -> Source:
@@ -165,6 +159,8 @@ def _open_reader(options: BulkOptions, reading: ReadOptions, stack: ExitStack) -
     kind, name = _input_format(options), _input_name(options)
     if options.engine == "ray":
         _check_ray(kind)
+    elif options.workers:
+        raise UsageError(f"--workers {options.workers}: expected --engine ray, got {options.engine}")
     if kind == "parquet":
         if options.input == STANDARD:
             raise UsageError("Parquet is read from its end: expected a file, got standard input")
@@ -183,7 +179,7 @@ def _source(path: str) -> Iterator[tuple[BinaryIO, int | None]]:
     """The stream ``path``, and its bytes where it is a file."""
     if path == STANDARD:
         if sys.stdin is None:
-            raise UsageError("standard input: expected it open, found it closed")
+            raise UsageError("standard input: expected a stream, found it closed")
         yield sys.stdin.buffer, None
         return
     with Path(path).open("rb") as source:
@@ -193,30 +189,36 @@ def _source(path: str) -> Iterator[tuple[BinaryIO, int | None]]:
 def _open_sink(options: BulkOptions, identity: dict[str, str], stack: ExitStack) -> Sink:
     if options.output == STANDARD:
         if sys.stdout is None:
-            raise UsageError("standard output: expected it open, found it closed")
+            raise UsageError("standard output: expected a stream, found it closed")
         return StandardOutput()
-    output = Path(os.path.realpath(options.output))  # a link stays, and points at the new file
-    if output.exists():
-        if not output.is_file():
-            raise UsageError(f"{options.output}: expected a file, or none yet, found something else")
-        if not options.overwrite:
-            raise UsageError(f"{options.output}: expected no such file yet (see --overwrite)")
     with _starting(options.output):
-        return stack.enter_context(PartialFile(output, identity, options.restart, _input_path(options)))
+        output = _output_path(options)
+        return stack.enter_context(PartialFile(output, identity, options.restart))
 
 
-def _input_path(options: BulkOptions) -> Path | None:
-    return None if options.input == STANDARD else Path(options.input)
+def _output_path(options: BulkOptions) -> Path:
+    """The output, behind all links, where a run may put it; raises ``UsageError`` or ``OSError``."""
+    output = Path(os.path.realpath(options.output))
+    partial, state = working_files(output)
+    for path in (output, partial, state):
+        if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+            raise UsageError(f"{path}: expected a regular file or none, found something else")
+    for path in (partial, state):
+        if options.input != STANDARD and path.exists() and path.samefile(options.input):
+            raise UsageError(f"{options.input}: expected another input than what the run writes, {path}")
+    if output.exists() and not options.overwrite:
+        raise UsageError(f"{options.output}: expected no such file yet (see --overwrite)")
+    return output
 
 
-def _encoder(kind: Format, memory: str, names: Sequence[str]) -> Encoder:
+def _encoder(kind: Format, memory: str, columns: ColumnTypes) -> Encoder:
     if kind == "jsonl":
         return JsonlEncoder()
     if kind == "csv":
-        return CsvEncoder(memory, names)
+        return CsvEncoder(memory, columns)
     from service.bulk.parquet import ParquetEncoder
 
-    return ParquetEncoder(memory, names)
+    return ParquetEncoder(memory, columns)
 
 
 def _input_name(options: BulkOptions) -> str:
@@ -257,8 +259,8 @@ def _identity(options: BulkOptions, check: RowCheck, bundle: Bundle) -> dict[str
         "weights of relatedness": bundle.manifest.relatedness.model_dump_json(),
     }
     if options.input != STANDARD:
-        stat = os.stat(options.input)
-        identity["input of"] = f"{stat.st_size} bytes, changed at {stat.st_mtime_ns} ns"
+        found = os.stat(options.input)
+        identity["input of"] = f"{found.st_size} bytes, changed at {found.st_mtime_ns} ns"
     return identity
 
 
@@ -305,11 +307,17 @@ def _add_format_flags(group: argparse._ArgumentGroup) -> None:
     formats = sorted(set(FORMATS.values()))
     group.add_argument(
         "--fields",
+        type=unicode,
         nargs=2,
         metavar=("FIRST", "SECOND"),
         help="columns of the texts; default: sentence1 sentence2, for entailment premise hypothesis",
     )
-    group.add_argument("--prefix", default="cmow_", help="what the names of the new columns begin with; default: cmow_")
+    group.add_argument(
+        "--prefix",
+        type=unicode,
+        default="cmow_",
+        help="what the names of the new columns begin with; default: cmow_",
+    )
     group.add_argument("--input-format", choices=formats, help="default: as the name ends; jsonl for standard input")
     group.add_argument("--output-format", choices=formats, help="default: as the name ends, or as the input")
     group.add_argument(
@@ -323,7 +331,7 @@ def _add_format_flags(group: argparse._ArgumentGroup) -> None:
         type=count,
         default=4 * 2**20,
         metavar="N",
-        help="longest line, or cell of CSV; default: 4194304",
+        help="longest line or CSV cell; default: 4194304",
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import date, datetime, time
 from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,11 +27,11 @@ class Encoder(Protocol):
         ...
 
     def end(self) -> bytes:
-        """The bytes behind all blocks: the columns, where no row has shown them."""
+        """What belongs behind the last block."""
         ...
 
     def finish(self, partial: Path, output: Path) -> None:
-        """Make ``output`` of the file ``partial``, which holds all these bytes."""
+        """Make ``output`` of the file ``partial``, which holds the bytes of all blocks."""
         ...
 
 
@@ -55,72 +57,67 @@ class JsonlEncoder:
 class CsvEncoder:
     """A header, then a row a line; ``memory`` is the header once it is written. Every row must have its columns.
 
-    ``names`` are the columns where no row comes.
+    Where no row comes, ``columns`` are the header.
     """
 
-    def __init__(self, memory: str, names: Sequence[str]) -> None:
+    def __init__(self, memory: str, columns: Iterable[str]) -> None:
         self.memory = memory
-        self._names = names
+        self._columns = list(columns)
 
     def encode(self, scored: ScoredBlock) -> bytes:
         """See ``Encoder``."""
-        text = _Lines()
-        writer = csv.writer(text)
+        text: list[str] = []
         for line, row in zip(scored.lines, scored.rows.dicts(), strict=True):
             header = json.dumps(list(row))
             if not self.memory:
-                writer.writerow(row)
+                text.append(_csv_line(row))
                 self.memory = header
             if header != self.memory:
                 raise BadRowError(
                     f"line {line}: expected the columns {self.memory} as above, got {header}: CSV has one header, "
                     "JSON lines (--output-format jsonl) take any"
                 )
-            writer.writerow([_cell(value, line) for value in row.values()])
+            text.append(_csv_line(_cell(value, line) for value in row.values()))
         return "".join(text).encode()
 
     def end(self) -> bytes:
         """See ``Encoder``."""
         if self.memory:
             return b""
-        text = _Lines()
-        csv.writer(text).writerow(self._names)
-        self.memory = json.dumps(list(self._names))
-        return "".join(text).encode()
+        self.memory = json.dumps(self._columns)
+        return _csv_line(self._columns).encode()
 
     def finish(self, partial: Path, output: Path) -> None:
         """See ``Encoder``."""
         os.replace(partial, output)
 
 
-class _Lines(list[str]):
-    """What ``csv.writer`` writes, a row a line: told to end lines so itself, it would leave a bare ``\\r`` unquoted."""
-
-    def write(self, row: str) -> None:
-        """For ``csv.writer``, which calls it once a row."""
-        self.append(row.removesuffix("\r\n") + "\n")
-
-
 def to_json(value: Any, line: int) -> str:
-    """``value`` as JSON; dates and decimals, which Parquet has, as texts. Raises ``BadRowError`` on what JSON lacks."""
+    """``value`` as JSON; dates and decimals, which Parquet has, as texts.
+
+    Raises ``BadRowError`` with ``line`` on what JSON lacks.
+    """
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadRowError(
-            f"line {line}: expected values that JSON has, got one that it has not ({error}): write Parquet"
+            f"line {line}: expected values that a text can hold, got one that it cannot ({error}): write Parquet"
         ) from None
 
 
+def _csv_line(cells: Iterable[str]) -> str:
+    """A row of CSV. Python before 3.13 only quotes a lone carriage return where it is part of the line's end."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n") + "\n"
+
+
 def _cell(value: Any, line: int) -> str:
-    match value:
-        case None:
-            return ""
-        case str():
-            return value
-        case float():
-            return repr(value)
-        case _:
-            return to_json(value, line)
+    if value is None:
+        return ""
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    return value if isinstance(value, str) else to_json(value, line)
 
 
 def _plain(value: Any) -> str:

@@ -16,12 +16,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from service.bulk.blocks import BadRow, Block, Columns, Pair, Row, Rows, ScoredBlock
+from service.bulk.blocks import BadRow, Block, Columns, ColumnTypes, Pair, Row, Rows, ScoredBlock
 from service.bulk.readers import ReadOptions
 from service.bulk.rows import RowCheck
 from service.errors import BulkError, RequestError, UsageError
 
 GROUP_ROWS = 65_536  # rows of a row group: enough to compress well, few enough to hold
+
+TYPES = {str: pa.string(), float: pa.float64(), bool: pa.bool_()}
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,12 @@ class ParquetReader:
         self.options = options
         self.rows = int(self._file.metadata.num_rows)
         self.total: int | None = self.rows
-        self.names: list[str] = self._file.schema_arrow.names
-        options.check.header(str(path), self.names)
+        self.columns: ColumnTypes = {field.name: field for field in self._file.schema_arrow}
+        options.check.header(str(path), self._file.schema_arrow.names)
 
     def blocks(self, skip: int) -> Iterator[Block]:
         """See ``Reader``."""
         start = 0
-        if self.rows == 0:  # so that the columns are there with their types
-            yield to_block(self._file.schema_arrow.empty_table(), 0, self.options.check)
         for batch in self._batches():
             rest = batch.slice(max(0, skip - start))
             start += batch.num_rows
@@ -84,9 +84,14 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     """The file at ``path``; raises ``UsageError`` where it is of another kind, ``OSError`` where it cannot be had."""
     try:
         # Without the buffer a file of one huge row group is read in parts too.
-        return pq.ParquetFile(path, pre_buffer=False)
+        return pq.ParquetFile(_open(path), pre_buffer=False)
     except pa.ArrowInvalid as error:
         raise UsageError(f"{path}: expected a Parquet file: {error}") from None
+
+
+def _open(path: Path, mode: str = "rb") -> pa.OSFile:
+    """A file with any name that the system allows; by its name as text pyarrow only opens Unicode."""
+    return pa.OSFile(os.fsencode(path), mode)
 
 
 @contextmanager
@@ -116,34 +121,36 @@ def to_block(table: pa.Table, start: int, check: RowCheck) -> Block:
 class ParquetEncoder:
     """Arrow streams, then a Parquet file; ``memory`` is the schema that fits all blocks so far.
 
-    ``names`` are the columns where no row comes.
+    Where no row comes, ``columns`` are the schema.
     """
 
-    def __init__(self, memory: str, names: Sequence[str]) -> None:
+    def __init__(self, memory: str, columns: ColumnTypes) -> None:
         self.memory = memory
-        self._names = names
+        self._columns = columns
 
     def encode(self, scored: ScoredBlock) -> bytes:
-        """See ``Encoder``; raises ``BulkError`` where a column's types in two blocks have nothing in common."""
+        """See ``Encoder``; raises ``BulkError`` where Parquet has no type for a column."""
+        if not scored.lines:
+            return b""  # its columns may have no types
         table = _table(scored.rows, scored.lines)
         known = self._schema()
         if known is not None:
             table = _fitted(table, known)
         self.memory = base64.b64encode(table.schema.serialize().to_pybytes()).decode()
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema) as stream:
+        with _writing(_where(scored.lines)), pa.ipc.new_stream(sink, table.schema) as stream:
             stream.write_table(table)
         return bytes(sink.getvalue().to_pybytes())
 
     def end(self) -> bytes:
-        """See ``Encoder``; the schema is the matter of ``finish``."""
+        """See ``Encoder``."""
         return b""
 
     def finish(self, partial: Path, output: Path) -> None:
-        """See ``Encoder``."""
-        schema = self._schema() or pa.schema([(name, pa.null()) for name in self._names])
+        """See ``Encoder``; raises ``BulkError`` where Parquet has no type for a column."""
+        schema = self._schema() or _empty_schema(self._columns)
         written = partial.with_name(f"{partial.name}.parquet")
-        with pq.ParquetWriter(written, schema) as writer:
+        with _writing(str(output)), _open(written, "wb") as file, pq.ParquetWriter(file, schema) as writer:
             for table in _grouped(_streams(partial)):
                 writer.write_table(_fitted(table, schema))
         os.replace(written, output)
@@ -160,9 +167,26 @@ def _table(rows: Rows, lines: list[int]) -> pa.Table:
     names = dict.fromkeys(name for row in dicts for name in row)
     try:
         return pa.table({name: pa.array([row.get(name) for row in dicts]) for name in names})
+    except (pa.ArrowException, OverflowError) as error:
+        raise BulkError(f"{_where(lines)}: expected one type a column, of those that Parquet has: {error}") from None
+
+
+def _empty_schema(columns: ColumnTypes) -> pa.Schema:
+    fields = (kind if isinstance(kind, pa.Field) else pa.field(name, TYPES[kind]) for name, kind in columns.items())
+    return pa.schema(fields)
+
+
+def _where(lines: list[int]) -> str:
+    return f"lines {lines[0]} to {lines[-1]}"
+
+
+@contextmanager
+def _writing(where: str) -> Iterator[None]:
+    """What pyarrow refuses here is a ``BulkError``."""
+    try:
+        yield
     except pa.ArrowException as error:
-        where = f"lines {lines[0]} to {lines[-1]}"
-        raise BulkError(f"{where}: expected one type a column, which Parquet needs: {error}") from None
+        raise BulkError(f"{where}: expected values that Parquet has: {error}: write JSON lines") from None
 
 
 def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -175,7 +199,7 @@ def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 def _streams(path: Path) -> Iterator[pa.Table]:
     """The table of each stream in the file ``path``."""
-    with pa.OSFile(str(path)) as file:
+    with _open(path) as file:
         while file.tell() < file.size():
             with pa.ipc.open_stream(file) as stream:
                 yield stream.read_all()

@@ -9,19 +9,18 @@ from itertools import islice
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from service.body import parse_json
-from service.bulk.blocks import BadRow, Block, DictRows, Pair, Row
+from service.bulk.blocks import BadRow, Block, ColumnTypes, DictRows, Pair, Row
 from service.bulk.lines import Line, read_lines
-from service.bulk.rows import RowCheck, check_unicode
+from service.bulk.rows import MOST_DEPTH, RowCheck, check_depth, check_unicode
 from service.errors import BadRowError, MalformedBodyError, RequestError, SchemaError, UsageError
 
 SURROGATES = b"\\ud", b"\\uD"  # how JSON spells them: only such lines need the long check
-CELL_CHARACTERS = 131_072  # of a cell of CSV at least: Python's own limit, which short lines must not lower
 BLOCK_BYTES = 8 * 2**20  # of input: a block of long rows is cut here
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read: what a row must have, how many rows make a block, and the longest line."""
+    """How to read: what a row must have, how many rows make a block, and the longest line or CSV cell."""
 
     check: RowCheck
     block_rows: int
@@ -29,11 +28,11 @@ class ReadOptions:
 
 
 class Reader(Protocol):
-    """An input. ``total`` is its size in ``unit``, ``None`` where nobody knows; ``names`` are columns of all rows."""
+    """An input. ``total`` is its size in ``unit``, ``None`` where nobody knows; ``columns`` are those of every row."""
 
     unit: str
     total: int | None
-    names: list[str]
+    columns: ColumnTypes
 
     def blocks(self, skip: int) -> Iterator[Block]:
         """All blocks behind the first ``skip`` records; raises ``BadRowError`` where nothing behind can be read."""
@@ -55,7 +54,7 @@ class JsonlReader:
 
     def __init__(self, source: BinaryIO, total: int | None, options: ReadOptions) -> None:
         self.total = total
-        self.names: list[str] = []
+        self.columns: ColumnTypes = dict.fromkeys(options.check.fields, str)
         self._source = source
         self._options = options
 
@@ -71,6 +70,8 @@ class JsonlReader:
         row = parse_json(content)
         if not isinstance(row, dict):
             raise SchemaError(f"expected an object with {' and '.join(self._options.check.fields)}, got another value")
+        if content.count(b"[") + content.count(b"{") > MOST_DEPTH:
+            check_depth(row)
         if any(spelling in content for spelling in SURROGATES):
             check_unicode(row)
         return row
@@ -87,24 +88,32 @@ class CsvReader:
         self._options = options
         self._taken = 0  # bytes read so far
         self._records = self._read(source)
-        self.names = self._read_header()
+        self._header = self._read_header()
+        self.columns: ColumnTypes = dict.fromkeys(self._header, str)
 
     def blocks(self, skip: int) -> Iterator[Block]:
         """See ``Reader``."""
         return _blocks(islice(self._records, skip, None), self._parse, self._options)
 
     def _read(self, source: BinaryIO) -> Iterator[Record]:
-        csv.field_size_limit(max(self._options.max_line_bytes, CELL_CHARACTERS))  # for the whole process
         table = csv.reader(self._text(read_lines(source, self._options.max_line_bytes)), strict=True)
         line, before = 1, 0
         try:
-            for cells in table:
+            while (cells := self._next(table)) is not None:
                 if cells:
                     yield Record(line, cells, self._taken - before)
                     before = self._taken
                 line = table.line_num + 1
         except csv.Error as error:
             raise BadRowError(f"{self._name}:{line}: expected CSV: {error}; what follows cannot be read") from None
+
+    def _next(self, table: Iterator[list[str]]) -> list[str] | None:
+        """The next cells. The limit of a cell is the process's, so it is put back for whoever else reads CSV."""
+        before = csv.field_size_limit(self._options.max_line_bytes)
+        try:
+            return next(table, None)
+        finally:
+            csv.field_size_limit(before)
 
     def _text(self, lines: Iterable[Line]) -> Iterator[str]:
         for number, content, size in lines:
@@ -129,15 +138,15 @@ class CsvReader:
         return header
 
     def _parse(self, cells: list[str]) -> Row:
-        if len(cells) != len(self.names):
-            raise SchemaError(f"expected {len(self.names)} cells as in the header, got {len(cells)}")
-        for name, cell in zip(self.names, cells, strict=True):
+        if len(cells) != len(self._header):
+            raise SchemaError(f"expected {len(self._header)} cells as in the header, got {len(cells)}")
+        for name, cell in zip(self._header, cells, strict=True):
             try:
                 cell.encode()
             except UnicodeEncodeError as error:
                 byte = ord(cell[error.start]) - 0xDC00
                 raise MalformedBodyError(f"{name}: expected UTF-8, got byte 0x{byte:02x}") from None
-        return dict(zip(self.names, cells, strict=True))
+        return dict(zip(self._header, cells, strict=True))
 
 
 def _blocks(records: Iterator[Record], parse: Callable[[Any], Row], options: ReadOptions) -> Iterator[Block]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 from service.bulk.blocks import Pair, Row
 from service.errors import InvalidTextError, SchemaError, UsageError
 from service.texts import check_characters
 
+MOST_DEPTH = 500  # of a row; half of what Python's recursion allows, of which the callers need some
 SHOWN = 60  # characters of a wrong value that a message repeats
 TAKEN = "expected no column {}, since the scores take its name (see --prefix)"
 
@@ -51,15 +54,21 @@ class RowCheck:
 
 
 def check_unicode(row: Row) -> None:
-    """Raise ``InvalidTextError`` where some text in ``row`` is no Unicode and could not be written.
-
-    Raises ``SchemaError`` where texts lie too deep to be looked at.
-    """
+    """Raise ``InvalidTextError`` where some text in ``row``, however deep, is no Unicode and could not be written."""
     try:
         json.dumps(row, ensure_ascii=False).encode()
-    except RecursionError:
-        raise SchemaError("expected less deeply nested values") from None
     except UnicodeEncodeError as error:
         raise InvalidTextError(
             f"expected Unicode text, got a lone surrogate U+{ord(error.object[error.start]):04X}"
         ) from None
+
+
+def check_depth(row: Row) -> None:
+    """Raise ``SchemaError`` where ``row`` is nested more than ``MOST_DEPTH`` deep: what reads it might not write it."""
+    level: list[Any] = [row]
+    for _ in range(MOST_DEPTH):
+        inner = chain.from_iterable(value.values() if isinstance(value, dict) else value for value in level)
+        level = [value for value in inner if isinstance(value, dict | list)]
+        if not level:
+            return
+    raise SchemaError(f"expected JSON nested at most {MOST_DEPTH} deep, got it deeper")

@@ -39,11 +39,15 @@ class BulkRun:
                 self.sink.append(data, _behind(self.sink.position, scored, len(data), self.encoder.memory))
                 bar.set_postfix(pairs=f"{self.sink.position.scored:,}", refresh=False)
                 bar.update(scored.size)
-        if end := self.encoder.end():
-            grown = {"bytes": self.sink.position.bytes + len(end), "memory": self.encoder.memory}
-            self.sink.append(end, self.sink.position.model_copy(update=grown))
+            self._append_end()
         self.sink.finish(self.encoder)
         self._summarise(self.sink.position, before, time.perf_counter() - start)
+
+    def _append_end(self) -> None:
+        if data := self.encoder.end():
+            now = self.sink.position
+            more = {"bytes": now.bytes + len(data), "memory": self.encoder.memory}
+            self.sink.append(data, now.model_copy(update=more))
 
     def _bar(self) -> tqdm[None]:
         return tqdm(

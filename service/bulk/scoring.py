@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from service.bulk.blocks import Block, Columns, ScoredBlock, Scorer
+from service.bulk.blocks import Block, Columns, ColumnTypes, ScoredBlock, Scorer
 from service.bulk.readers import Reader
 from service.engine import Engine, Floats, Ints
 from service.pairs import SentencePairs
@@ -17,10 +17,11 @@ from service.tokenizer import PackedTokens
 Task = Literal["similarity", "paraphrase", "relatedness", "entailment"]
 
 
-def column_names(task: Task, prefix: str, labels: list[str]) -> list[str]:
-    """Names of the columns that ``task`` adds, in their order."""
-    scores = ["label", *labels] if task == "entailment" else [task]
-    return [prefix + name for name in [*scores, "truncated"]]
+def column_types(task: Task, prefix: str, labels: list[str]) -> ColumnTypes:
+    """The columns that ``task`` adds, in their order."""
+    scores: ColumnTypes = dict.fromkeys(labels if task == "entailment" else [task], float)
+    label: ColumnTypes = {"label": str} if task == "entailment" else {}
+    return {prefix + name: kind for name, kind in (label | scores | {"truncated": bool}).items()}
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class EngineScorer:
         values = [*np.atleast_2d(scores.T).tolist(), truncated]
         if self.task == "entailment":
             values.insert(0, [labels[column] for column in scores.argmax(axis=1)])
-        return dict(zip(column_names(self.task, self.prefix, labels), values, strict=True))
+        return dict(zip(column_types(self.task, self.prefix, labels), values, strict=True))
 
     def _scores(self, packed: PackedTokens, pairs: Ints) -> Floats:
         """Scores of ``pairs`` [P, 2], rows of ``packed``: probabilities [P, labels] for entailment, else [P]."""

@@ -3,7 +3,7 @@
 While a run writes ``OUTPUT`` there are ``OUTPUT.partial``, which grows by a block at a time, and
 ``OUTPUT.partial.json``, which says how many bytes of it count and how far in the input they reach. A block counts once
 the state that includes it has replaced the one before; what a killed run wrote behind that is cut off by the next. The
-state is there before the first byte, so that a partial file without one is somebody else's.
+state is there before the first byte, so that a partial file without one is somebody else's, and left alone.
 """
 
 from __future__ import annotations
@@ -75,29 +75,28 @@ class StandardOutput:
         """See ``Sink``."""
 
 
+def working_files(output: Path) -> tuple[Path, Path]:
+    """The partial file of ``output``, and its state."""
+    return output.with_name(f"{output.name}.partial"), output.with_name(f"{output.name}.partial.json")
+
+
 class PartialFile:
     """The file ``output``, which appears when it is complete. Use as a context manager.
 
-    Raises ``UsageError`` where a partial file cannot be gone on with, is the input ``source``, or another process
-    writes it.
+    Raises ``UsageError`` where a partial file cannot be gone on with, or another process writes it.
     """
 
-    def __init__(self, output: Path, identity: dict[str, str], restart: bool, source: Path | None = None) -> None:
+    def __init__(self, output: Path, identity: dict[str, str], restart: bool) -> None:
         self._output = output
         self._identity = identity
-        self._partial = output.with_name(f"{output.name}.partial")
-        self._state = output.with_name(f"{output.name}.partial.json")
-        if self._partial.exists() and not self._partial.is_file():
-            raise UsageError(f"{self._partial}: expected a file, or none yet, found something else")
-        if source is not None and self._partial.exists() and self._partial.samefile(source):
-            raise UsageError(f"{source}: expected another name, since the run writes {output.name} under this one")
+        self._partial, self._state = working_files(output)
         with ExitStack() as on_error:
             self._file = on_error.enter_context(self._partial.open("ab"))
             self._lock()
-            self.position = self._read_position(restart)
+            self.position = Position() if restart else self._read_position()
+            self._write_state(self.position)
+            self._file.truncate(self.position.bytes)
             on_error.pop_all()
-        self._write_state(self.position)
-        self._file.truncate(self.position.bytes)
 
     def __enter__(self) -> Self:
         return self
@@ -126,26 +125,28 @@ class PartialFile:
         except BlockingIOError:
             raise UsageError(f"{self._partial}: another process is writing it") from None
 
-    def _read_position(self, restart: bool) -> Position:
-        if restart:
-            return Position()
+    def _read_position(self) -> Position:
+        size = os.fstat(self._file.fileno()).st_size
         if not self._state.exists():
-            if size := self._partial.stat().st_size:
-                raise UsageError(
-                    f"{self._partial}: expected none, or {self._state.name} beside it, found {size} bytes{ANEW}"
-                )
+            if size:
+                raise UsageError(f"{self._partial}: expected {self._state.name} beside it, found none{ANEW}")
             return Position()
-        try:
-            state = State.model_validate_json(self._state.read_bytes())
-        except ValidationError:
-            raise UsageError(f"{self._state}: expected the state of a run, found something else{ANEW}") from None
+        state = self._read_state()
+        if not state.position.records:
+            return Position()  # nothing to go on with, so that what is asked for now may be something else
         for name in {**self._identity, **state.identity}:
             now, then = self._identity.get(name), state.identity.get(name)
             if now != then:
                 raise UsageError(f"{self._state}: expected the run to go on with {name} {then}, got {now}{ANEW}")
-        if self._partial.stat().st_size < state.position.bytes:
+        if size < state.position.bytes:
             raise UsageError(f"{self._partial}: expected at least {state.position.bytes} bytes, found fewer{ANEW}")
         return state.position
+
+    def _read_state(self) -> State:
+        try:
+            return State.model_validate_json(self._state.read_bytes())
+        except ValidationError:
+            raise UsageError(f"{self._state}: expected the state of a run, found something else{ANEW}") from None
 
     def _write_state(self, position: Position) -> None:
         written = self._state.with_name(f"{self._state.name}.new")

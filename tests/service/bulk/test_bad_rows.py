@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from service.bulk.rows import MOST_DEPTH
 from tests.service.bulk.conftest import Score
 
 GOOD = b'{"sentence1": "a dog", "sentence2": "music"}'
@@ -29,8 +31,13 @@ BAD_LINES = [
     (b'["a", "b"]', "expected an object with sentence1 and sentence2"),
     (b"a,b", "expected JSON: Expecting value at character 0"),
     (b'{"sentence1": "a", "sentence2": "b", "x": NaN}', "expected JSON, which has no NaN"),
-    (b'{"sentence1": "a", "sentence2": "b", "x": 1e400}', "expected numbers that float64 has, got 1e400"),
     (b'{"sentence1": "\xff", "sentence2": "b"}', "expected UTF-8, got byte 0xff at 15"),
+    (b'{"sentence1": "a", "sentence2": "b", "x": [1e400]}', "expected numbers from -1.8e308 to 1.8e308, got 1e400"),
+    (
+        b'{"sentence1": "a", "sentence2": "b", "x": -1' + b"0" * 309 + b".0}",
+        "expected numbers from -1.8e308 to 1.8e308, got -1000",
+    ),
+    (b'{"sentence1": "a", "sentence2": "b", "x": 1' + b"0" * 309 + b", }", "expected JSON"),
     (b"[" * 450, "expected JSON"),
     (b'{"sentence1": "' + b"x" * 100_000 + b'", "sentence2": "b"}', "expected a line of at most 500 bytes"),
 ]
@@ -66,6 +73,25 @@ def test_bad_lines_are_left_out_reported_and_counted(
     assert len(set(out.read_text().splitlines())) == 1
 
 
+@pytest.mark.parametrize("text", ["b", "\\ud83d\\ude00"])
+@pytest.mark.parametrize("output", ["jsonl", "csv"])
+def test_what_is_nested_too_deeply_can_be_skipped(tmp_path: Path, score: Score, output: str, text: str) -> None:
+    """At whatever depth it is that one of parser, checks and encoder gives up."""
+    path, out = tmp_path / "pairs.jsonl", tmp_path / "out"
+    depths = [1, 2, MOST_DEPTH - 2, *range(MOST_DEPTH - 1, 1000, 7)]
+    path.write_text(
+        "".join(
+            f'{{"sentence1": "a", "sentence2": "{text}", "x": {start * depth}1{end * depth}}}\n'
+            for depth in depths
+            for start, end in ("[]", ('{"x":', "}"))
+        )
+    )
+    task = ["--task", "similarity", "--output-format", output]
+    assert score(path, *task, "-o", out, "--on-bad-row", "skip") == 0
+    good = 2 * len([depth for depth in depths if depth < MOST_DEPTH])
+    assert len(out.read_text().splitlines()) == good + (output == "csv")
+
+
 @pytest.mark.parametrize(
     ("content", "status", "says"),
     [
@@ -92,6 +118,15 @@ def test_csv(
     path.write_bytes(content)
     assert score(path, *SIMILARITY) == status
     assert f"error: {path}:{says}" in capsys.readouterr().err
+
+
+def test_a_csv_cell_may_be_as_long_as_a_line(tmp_path: Path, score: Score) -> None:
+    path, out, limit = tmp_path / "pairs.csv", tmp_path / "out.csv", csv.field_size_limit()
+    path.write_text("sentence1,sentence2,long\na,b," + "x" * 200_000 + '\nc,d,"' + "y\n" * 100_000 + '"\n')
+    assert score(path, "--task", "similarity", "-o", out) == 0
+    assert csv.field_size_limit() == limit
+    assert score(path, *SIMILARITY, "-o", tmp_path / "again.csv", "--max-line-bytes", "200006") == 0
+    assert len(out.read_text()) > 400_000
 
 
 def test_where_csv_cannot_be_read_on_nothing_is_skipped(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import re
 import subprocess
 import sys
@@ -52,12 +51,8 @@ def test_nobody_reads_standard_output_any_more(tmp_path: Path, tiny_bundle: Tiny
         (["-", "--input-format", "parquet"], "expected a file, got standard input"),
         (["-", "--output-format", "parquet"], "expected a file, got standard output"),
         (["-", "-o", "nowhere/out.jsonl"], "nowhere/out.jsonl: No such file or directory"),
-        (["-", "-o", "folder", "--overwrite"], "folder: expected a file, or none yet, found something else"),
-        (["-", "-o", "/dev/null", "--overwrite"], "/dev/null: expected a file, or none yet, found something else"),
-        (["-", "--workers", "2"], "--workers: expected --engine ray beside it"),
-        (["-", "--prefix", "\udcff"], "--prefix: expected UTF-8"),
-        (["-", "--fields", "a", "\udcff"], "--fields: expected UTF-8"),
         (["-", "--bundle", "nowhere"], "expected a bundle folder at nowhere, found nothing"),
+        (["-", "--workers", "7"], "--workers 7: expected --engine ray, got local"),
         (["-", "--threads", "-1"], "threads: Input should be greater than or equal to 0, got '-1'"),
     ],
 )
@@ -70,7 +65,6 @@ def test_what_cannot_start(
     says: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("folder").mkdir()
     assert score(*arguments, "--task", "similarity") == 2
     error = capsys.readouterr().err
     assert error.startswith("cmow-score: error: ")
@@ -92,8 +86,10 @@ def test_parquet_without_pyarrow(
     [
         ["--block-rows", "0"],
         ["--block-rows", "x"],
-        ["--block-rows", "9" * 20],
-        ["--max-line-bytes", "2147483648"],
+        ["--block-rows", str(2**31)],
+        ["--max-line-bytes", "9" * 5000],
+        ["--prefix", "\udcff"],
+        ["--fields", "a", "\udcff"],
         ["--task", "both"],
         ["--colour"],
     ],
@@ -103,43 +99,62 @@ def test_wrong_flags(score: Score, capsys: pytest.CaptureFixture[str], arguments
     assert arguments[0] in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["stdin", "stdout"])
-def test_a_closed_stream(
-    score: Score, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setattr(sys, name, None)
-    assert score("-", "--task", "similarity") == 2
-    assert "expected it open, found it closed" in capsys.readouterr().err
-
-
-def test_variables_of_other_settings_are_left_alone(
-    tmp_path: Path, score: Score, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_largest_counts(tmp_path: Path, score: Score) -> None:
+    most = ["--block-rows", str(2**31 - 1), "--max-line-bytes", str(2**31 - 1)]
     path = tmp_path / "pairs.jsonl"
     path.write_text(GOOD)
-    for name, value in {"PORT": "abc", "CMOW_WORKERS": "0", "CMOW_API_KEYS": ","}.items():
-        os.environ[name] = value
-    assert score(path, "--task", "similarity") == 0
-    os.environ["CMOW_THREADS"] = "-1"
-    assert score(path, "--task", "similarity") == 2
+    for kind in ("csv", "parquet", "jsonl"):
+        out = tmp_path / f"out.{kind}"
+        assert score(path, "--task", "similarity", "--prefix", f"{kind}_", "-o", out, *most) == 0
+        path = out
 
 
-def test_names_that_are_not_utf8(tmp_path: Path, score: Score) -> None:
-    path, out = tmp_path / "in\udcff.jsonl", tmp_path / "out\udcff.jsonl"
-    path.write_text(GOOD)
-    assert score(path, "--task", "similarity", "-o", out) == 0
-    assert [found.name for found in tmp_path.iterdir() if found != path] == [out.name]
+@pytest.mark.parametrize("output", ["jsonl", "parquet"])
+@pytest.mark.parametrize("source", ["jsonl", "parquet"])
+def test_names_that_are_no_unicode(tmp_path: Path, score: Score, source: str, output: str) -> None:
+    (tmp_path / "pairs.jsonl").write_text(GOOD)
+    assert (
+        score(tmp_path / "pairs.jsonl", "--task", "similarity", "-o", tmp_path / f"pairs.{source}", "--overwrite") == 0
+    )
+    path = (tmp_path / f"pairs.{source}").rename(tmp_path / f"\udcff.{source}")
+    assert score(path, "--task", "paraphrase", "--prefix", "x_", "-o", tmp_path / f"out\udcff.{output}") == 0
+    assert (tmp_path / f"out\udcff.{output}").stat().st_size
 
 
-def test_a_link_as_output_stays_one(tmp_path: Path, score: Score) -> None:
-    path, real, link = tmp_path / "pairs.jsonl", tmp_path / "real.jsonl", tmp_path / "link.jsonl"
-    path.write_text(GOOD)
-    real.write_text("before")
-    link.symlink_to(real)
-    assert score(path, "--task", "similarity", "-o", link) == 2
-    assert score(path, "--task", "similarity", "-o", link, "--overwrite") == 0
-    assert link.is_symlink()
-    assert json.loads(real.read_text())["sentence1"] == "a dog"
+@pytest.mark.parametrize(("stream", "source"), [("stdin", "-"), ("stdout", "pairs.jsonl")])
+def test_closed_streams(
+    tmp_path: Path,
+    score: Score,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    stream: str,
+    source: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pairs.jsonl").write_text(GOOD)
+    monkeypatch.setattr(sys, stream, None)
+    assert score(source, "--task", "similarity") == 2
+    assert f"standard {stream.removeprefix('std')}put: expected a stream, found it closed" in capsys.readouterr().err
+
+
+def test_without_standard_error(tmp_path: Path, tiny_bundle: TinyBundle) -> None:
+    (tmp_path / "pairs.jsonl").write_text(GOOD)
+    command = [sys.executable, "-W", "error", "-m", "service.bulk.cli", str(tmp_path / "pairs.jsonl")]
+    command += ["--task", "similarity", "--bundle", str(tiny_bundle.path)]
+    done = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *command], stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0
+    assert [list(json.loads(line)) for line in done.stdout.splitlines()] == [
+        ["sentence1", "sentence2", "cmow_similarity", "cmow_truncated"]
+    ]
+
+
+def test_variables_of_the_server_are_not_read(tmp_path: Path, score: Score, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pairs.jsonl").write_text(GOOD)
+    for name in ("PORT", "CMOW_PORT", "CMOW_WORKERS", "CMOW_CORS_ORIGINS", "CMOW_MAX_PAIRS"):
+        monkeypatch.setenv(name, "wrong")
+    assert score(tmp_path / "pairs.jsonl", "--task", "similarity") == 0
+    monkeypatch.setenv("CMOW_THREADS", "wrong")
+    assert score(tmp_path / "pairs.jsonl", "--task", "similarity") == 2
 
 
 def test_help_names_every_flag_with_its_variable_and_every_status(

@@ -22,7 +22,7 @@ FORMATS = ["jsonl", "csv", "parquet"]
 PAIRS = [
     ("A man is playing guitar.", 'Somebody "makes",\nmusic'),
     ("it rains", "it rains"),
-    ("Ünïcödé — 日本", "dog 42"),
+    ("Ünïcödé — 日本", "dog\r42\r\n7"),
     ("the woman", "a " * 300),
 ]
 ROWS = [{"id": f"r{row}", "premise": a, "hypothesis": b} for row, (a, b) in enumerate(PAIRS)]
@@ -136,56 +136,42 @@ def test_parquet_to_json_lines(tmp_path: Path, score: Score, capsys: pytest.Capt
     assert score(path, "--task", "similarity") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["when"], found["n"]) == ("2025-01-02T00:00:00", {"x": [1, None]})
-    for wrong in (float("nan"), b"\xff"):
-        path = write(tmp_path / "pairs.parquet", [rows[0] | {"wrong": wrong}])
-        assert score(path, "--task", "similarity") == 3
-        assert "line 1: expected values that JSON has" in capsys.readouterr().err
 
 
-def test_a_number_that_json_lacks_to_csv(tmp_path: Path, score: Score) -> None:
-    path = write(tmp_path / "pairs.parquet", [{"sentence1": "a", "sentence2": "b", "x": float("nan")}])
+@pytest.mark.parametrize(
+    ("output", "wrong"), [("jsonl", float("nan")), ("jsonl", b"\xff"), ("csv", b"\xff"), ("csv", [float("inf")])]
+)
+def test_what_a_text_cannot_hold(
+    tmp_path: Path, score: Score, capsys: pytest.CaptureFixture[str], output: str, wrong: object
+) -> None:
+    rows = [{"sentence1": "a", "sentence2": "b", "x": value} for value in (None, wrong)]
+    path = write(tmp_path / "pairs.parquet", rows)
+    assert score(path, "--task", "similarity", "--output-format", output, "--block-rows", "1") == 3
+    assert "line 2: expected values that a text can hold, got one that it cannot (" in capsys.readouterr().err
+
+
+def test_csv_holds_numbers_that_are_none(tmp_path: Path, score: Score) -> None:
+    numbers = [float("nan"), float("inf"), float("-inf"), 1.5]
+    path = write(tmp_path / "pairs.parquet", [{"sentence1": "a", "sentence2": "b", "x": x} for x in numbers])
     assert score(path, "--task", "similarity", "-o", tmp_path / "out.csv") == 0
-    assert read(tmp_path / "out.csv")[0]["x"] == "nan"
+    assert [row["x"] for row in read(tmp_path / "out.csv")] == ["nan", "inf", "-inf", "1.5"]
 
 
-@pytest.mark.parametrize("cell", ["a\rb", "a\nb", "a\r\nb", 'a "b"', "a,b", "\r"])
-def test_csv_can_be_read_again(tmp_path: Path, score: Score, cell: str) -> None:
-    path, once, twice = write(tmp_path / "pairs.jsonl", [ROWS[0] | {"x": cell}]), tmp_path / "1.csv", tmp_path / "2.csv"
-    assert score(path, "--task", "similarity", *FIELDS, "-o", once) == 0
-    assert score(once, "--task", "similarity", *FIELDS, "-o", twice, "--prefix", "again_") == 0
-    with twice.open(newline="") as file:
-        assert next(csv.DictReader(file))["x"] == cell
-
-
-def test_a_long_cell(tmp_path: Path, score: Score) -> None:
-    path, out = write(tmp_path / "pairs.csv", [ROWS[0] | {"x": "x" * 200_000}]), tmp_path / "out.csv"
-    assert score(path, "--task", "similarity", *FIELDS, "-o", out) == 0
-    assert len(read(out)[0]["x"]) == 200_000
-
-
-def test_without_rows_json_lines_have_the_columns_that_all_must_have(tmp_path: Path, score: Score) -> None:
-    path, out = tmp_path / "pairs.jsonl", tmp_path / "out.csv"
-    path.write_bytes(b"")
-    assert score(path, "--task", "similarity", "-o", out) == 0
-    assert out.read_text() == "sentence1,sentence2,cmow_similarity,cmow_truncated\n"
-
-
-@pytest.mark.parametrize("source", ["csv", "parquet"])
-@pytest.mark.parametrize("output", ["csv", "parquet"])
-def test_without_rows_the_columns_stay(tmp_path: Path, score: Score, source: str, output: str) -> None:
-    path, out = tmp_path / f"pairs.{source}", tmp_path / f"out.{output}"
-    if source == "csv":
-        path.write_text("id,sentence1,sentence2\n")
-    else:
-        schema = pa.schema([("id", pa.int64()), ("sentence1", pa.string()), ("sentence2", pa.string())])
-        pq.write_table(schema.empty_table(), path)
-    assert score(path, "--task", "similarity", "-o", out) == 0
-    columns = ["id", "sentence1", "sentence2", "cmow_similarity", "cmow_truncated"]
-    if output == "csv":
-        assert out.read_text() == ",".join(columns) + "\n"
-    else:
-        assert pq.read_schema(out).names == columns
-    assert score(out, "--task", "paraphrase", "--prefix", "next_", "-o", tmp_path / "next.csv") == 0
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("18446744073709551616", "lines 1 to 1: expected one type a column"),
+        ("[" * 70 + "]" * 70, "lines 1 to 1: expected values that Parquet has"),
+        ("{}", "expected values that Parquet has"),
+    ],
+)
+def test_what_parquet_cannot_hold(
+    tmp_path: Path, score: Score, capsys: pytest.CaptureFixture[str], value: str, says: str
+) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(f'{{"sentence1": "a", "sentence2": "b", "x": {value}}}\n')
+    assert score(path, "--task", "similarity", "-o", tmp_path / "out.parquet") == 1
+    assert says in capsys.readouterr().err
 
 
 def test_rows_of_different_columns(tmp_path: Path, score: Score, capsys: pytest.CaptureFixture[str]) -> None:
@@ -207,19 +193,48 @@ def test_types_that_have_nothing_in_common(tmp_path: Path, score: Score, capsys:
         assert says in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["empty.jsonl", "header.csv", "empty.parquet"])
-def test_no_rows(tmp_path: Path, score: Score, name: str) -> None:
-    path = tmp_path / name
-    if name == "empty.parquet":
-        pq.write_table(pa.table({"sentence1": pa.array([], pa.string()), "sentence2": pa.array([], pa.string())}), path)
+@pytest.mark.parametrize("bad", [False, True])
+@pytest.mark.parametrize("output", FORMATS)
+@pytest.mark.parametrize("source", FORMATS)
+def test_no_rows_keep_their_columns(tmp_path: Path, score: Score, source: str, output: str, bad: bool) -> None:
+    """Without rows and with a bad one only: the columns are those of a good row, and can be scored again."""
+    good = {"sentence1": "a", "sentence2": "b"} | ({} if source == "jsonl" else {"id": "1"})
+    paths = [write(tmp_path / f"good.{source}", [good]), write(tmp_path / f"none.{source}", [good | {"sentence1": ""}])]
+    if not bad:
+        without_rows(paths[1])
+    outs = [tmp_path / f"{path.stem}_scored.{output}" for path in paths]
+    for path, out in zip(paths, outs, strict=True):
+        assert score(path, "--task", "entailment", *SENTENCES, "-o", out, "--on-bad-row", "skip") == 0
+    assert read(outs[1]) == []
+    assert columns(outs[1]) == (columns(outs[0]) if output != "jsonl" else "")
+    assert score(outs[1], "--task", "similarity", "--prefix", "again_") == 0
+
+
+SENTENCES = ["--fields", "sentence1", "sentence2"]
+
+
+def without_rows(path: Path) -> None:
+    if path.suffix == ".parquet":
+        pq.write_table(pq.read_table(path).slice(0, 0), path)
     else:
-        path.write_text("sentence1,sentence2\n" if name == "header.csv" else "")
-    out = tmp_path / f"scored{path.suffix}"
-    assert score(path, "--task", "similarity", "-o", out) == 0
-    assert read(out) == []
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[: path.suffix == ".csv"]))
+
+
+def columns(path: Path) -> Any:
+    """The schema of a Parquet file, the first line of another."""
+    return pq.read_schema(path) if path.suffix == ".parquet" else path.read_text().partition("\n")[0]
 
 
 def test_spreadsheets_write_a_byte_order_mark_and_carriage_returns(tmp_path: Path, score: Score) -> None:
     (tmp_path / "pairs.csv").write_bytes(b"\xef\xbb\xbfsentence1,sentence2\r\na,b\r\n\r\nc,d\r\n")
     assert score(tmp_path / "pairs.csv", "--task", "similarity", "-o", tmp_path / "out.csv") == 0
     assert [row["sentence1"] for row in read(tmp_path / "out.csv")] == ["a", "c"]
+
+
+def test_a_lone_carriage_return_in_csv_comes_back(tmp_path: Path, score: Score) -> None:
+    (tmp_path / "pairs.csv").write_bytes(b'sentence1,sentence2,"n\rm"\r\n"a\rb",c,"\r"\r\n')
+    scored = tmp_path / "scored.csv"
+    assert score(tmp_path / "pairs.csv", "--task", "similarity", "-o", scored) == 0
+    assert scored.read_bytes().startswith(b'sentence1,sentence2,"n\rm",cmow_similarity,cmow_truncated\n"a\rb",c,"\r",')
+    assert score(scored, "--task", "similarity", "--prefix", "again_", "-o", tmp_path / "again.csv") == 0
+    assert [(row["sentence1"], row["n\rm"]) for row in read(tmp_path / "again.csv")] == [("a\rb", "\r")]
