@@ -101,6 +101,7 @@ def test_entailment_names_its_own_fields(client: TestClient) -> None:
         (b'{"sentence1": ', "at character 14"),
         (b"{'sentence1': 1}", "property name"),
         (b'{"sentence1": NaN, "sentence2": "a"}', "no NaN"),
+        (b'{"sentence1": -1e999, "sentence2": "a"}', "expected numbers from -1.8e308 to 1.8e308, got -1e999"),
         (b'{"sentence1": [-Infinity], "sentence2": "a"}', "no -Infinity"),
         (b"[" * 20_000, "nested too deeply"),
         (b'{"sentence1":' * 2000, "nested too deeply"),
