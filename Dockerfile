@@ -38,9 +38,11 @@ FROM builder AS wheel-gpu
 COPY deploy/requirements/build-cuda.txt deploy/requirements/
 RUN /opt/build/bin/pip install --require-hashes --requirement deploy/requirements/build-cuda.txt
 ENV CUDA_HOME=/opt/build/cuda CUDACXX=/opt/build/cuda/bin/nvcc
-RUN ln -s "$(echo /opt/build/lib/python3*/site-packages/nvidia/cu13)" /opt/build/cuda
+RUN ln -s "$(echo /opt/build/lib/python3*/site-packages/nvidia/cu13)" /opt/build/cuda && ln -s lib /opt/build/cuda/lib64
 COPY --from=source /source ./
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels --config-settings wheel.packages=service .
+# CMake leaves the CUDA kernels out where it finds no compiler, and says so only in its log.
+RUN /opt/build/bin/python -m zipfile --list /wheels/*.whl | grep -q libhybrid_encode_cuda.so
 
 FROM builder AS packages-cpu
 COPY deploy/requirements/cpu.txt deploy/requirements/
