@@ -27,12 +27,13 @@ WORKDIR /source
 COPY pyproject.toml CMakeLists.txt LICENSE README.md ./
 COPY export/ops export/ops
 COPY service service
+COPY src src
 
 FROM builder AS wheel
 COPY deploy/requirements/build.txt deploy/requirements/
 RUN /opt/build/bin/pip install --require-hashes --requirement deploy/requirements/build.txt
 COPY --from=source /source ./
-RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels --config-settings wheel.packages=service .
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM builder AS wheel-gpu
 COPY deploy/requirements/build-cuda.txt deploy/requirements/
@@ -40,7 +41,7 @@ RUN /opt/build/bin/pip install --require-hashes --requirement deploy/requirement
 ENV CUDA_HOME=/opt/build/cuda CUDACXX=/opt/build/cuda/bin/nvcc
 RUN ln -s "$(echo /opt/build/lib/python3*/site-packages/nvidia/cu13)" /opt/build/cuda && ln -s lib /opt/build/cuda/lib64
 COPY --from=source /source ./
-RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels --config-settings wheel.packages=service .
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 # CMake leaves the CUDA kernels out where it finds no compiler, and says so only in its log.
 RUN /opt/build/bin/python -m zipfile --list /wheels/*.whl | grep -q libhybrid_encode_cuda.so
 
@@ -68,7 +69,7 @@ USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-m", "service.probe"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-m", "cmow.service.serve.probe"]
 CMD ["cmow-serve"]
 
 FROM runtime AS gpu

@@ -10,7 +10,7 @@ PORT ?= 8000
 UV ?= uv
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-package hf-xet
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml CMakeLists.txt $(shell find service training export -type f -not -path '*/__pycache__/*')
+SOURCES := pyproject.toml CMakeLists.txt $(shell find src service training/kernels export/ops -type f -not -path '*/__pycache__/*')
 
 .PHONY: serve test loadtest lint lock clean
 
@@ -21,7 +21,7 @@ test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
 
 loadtest: $(VENV)/.installed-dev
-	$(BIN)/python -m loadtest.locust_runs
+	$(BIN)/python -m loadtest.locust.runs
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -46,7 +46,7 @@ $(BIN)/python:
 # serving imports, a fifth of what pip would compile.
 $(VENV)/.installed: $(SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile ".[cpu]"
-	$(BIN)/python -P -c "import service.cli, service.app"
+	$(BIN)/python -P -c "import cmow.service.serve.cli, cmow.service.serve.app"
 	touch $@
 
 $(VENV)/.installed-dev: $(SOURCES) | $(BIN)/python

@@ -20,10 +20,10 @@ from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
 from transformers import AutoTokenizer, DistilBertConfig, DistilBertForSequenceClassification
 
+from cmow.service.model.baseline import FILES, MODELS, TOKENIZER, BaselineManifest, Task, write_manifest
+from cmow.service.model.bundle import LABELS, file_entry
 from export.distilbert import quantised_products, save_int8, save_model
-from service.baseline import FILES, MODELS, TOKENIZER, BaselineManifest, Task, write_manifest
-from service.bundle import LABELS, file_entry
-from training.options import parse_options
+from training.loop.options import parse_options
 
 UNTRAINED = "distilbert-untrained"
 

@@ -19,7 +19,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 from transformers import DistilBertConfig, DistilBertModel
 
-from export.session import open_session
+from export.graphs.session import open_session
 
 OPSET = 18
 INPUTS = ("token_ids", "attention_mask")

@@ -24,13 +24,7 @@ import onnxscript
 import torch
 from torch import nn
 
-from export.int8 import translate_expand_columns, translate_round_to_int8
-from export.ops.align_body import align_pairs_function
-from export.ops.function_body import DOMAIN, hybrid_encode_function
-from export.ops.signatures import ALIGN_PAIRS, HYBRID_ENCODE, VERSION, Signature
-from export.scoring import EncoderModel, EntailmentModel, ParaphraseModel, SimilarityModel, int8_similarity_head
-from export.weights import save_graphs
-from service.bundle import (
+from cmow.service.model.bundle import (
     ENCODER,
     ENTAILMENT,
     FILES,
@@ -47,13 +41,19 @@ from service.bundle import (
     file_entry,
     write_manifest,
 )
-from service.session import PAIRS, TOKENS
-from training.data import NLI_LABELS
+from cmow.service.model.session import PAIRS, TOKENS
+from export.graphs.int8 import translate_expand_columns, translate_round_to_int8
+from export.graphs.scoring import EncoderModel, EntailmentModel, ParaphraseModel, SimilarityModel, int8_similarity_head
+from export.graphs.weights import save_graphs
+from export.ops.align_body import align_pairs_function
+from export.ops.hybrid_body import DOMAIN, hybrid_encode_function
+from export.ops.signatures import ALIGN_PAIRS, HYBRID_ENCODE, VERSION, Signature
+from training.data.files import NLI_LABELS
+from training.data.recipe import Recipe, command_line
 from training.errors import one_line_errors
-from training.options import parse_options
-from training.recipe import Recipe, command_line
+from training.loop.options import parse_options
 from training.relatedness import finish
-from training.student import Student, StudentConfig, load_student
+from training.student.model import Student, StudentConfig, load_student
 
 OPSET = 18
 

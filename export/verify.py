@@ -21,21 +21,21 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from export.ops import reference
-from export.ops.function_body import hybrid_encode_function
+from cmow.service.errors import BundleError
+from cmow.service.machine import native
+from cmow.service.machine.cpu import usable_cpus
+from cmow.service.model.bundle import ENCODER, Bundle, TableDtype, load_bundle
+from cmow.service.model.session import PAIRS, TOKENS
+from export.graphs.scoring import expand, hybrid_encode_tables
+from export.graphs.session import open_session
+from export.ops import hybrid_reference as reference
+from export.ops.hybrid_body import hybrid_encode_function
 from export.ops.op_model import op_model
 from export.ops.tables import Arrays, bundle_tables
-from export.scoring import expand, hybrid_encode_tables
-from export.session import open_session
 from export.to_onnx import GRAPHS
-from service import native
-from service.bundle import ENCODER, Bundle, TableDtype, load_bundle
-from service.cpu import usable_cpus
-from service.errors import BundleError
-from service.session import PAIRS, TOKENS
-from training.native import Tables
-from training.product import scan_encode
-from training.student import Student, StudentConfig
+from training.kernels.native import Tables
+from training.student.model import Student, StudentConfig
+from training.student.product import scan_encode
 
 LENGTHS = (0, 1, 2, 63, 64, 65, 129, 1000)
 ENCODER_BOUND = 1e-5  # relative L2

@@ -12,8 +12,8 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp
 
-from service import native
-from service.engine import Engine, EngineOptions
+from cmow.service.machine import native
+from cmow.service.model.engine import Engine, EngineOptions
 from tests.tiny_bundle import TinyBundle
 
 MAX_PAIRS, MAX_CHARS, MAX_BYTES = 8, 2000, 30_000

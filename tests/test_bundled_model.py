@@ -7,10 +7,10 @@ import random
 import numpy as np
 import pytest
 
+from cmow.service.model.bundle import load_bundle
+from cmow.service.model.engine import Engine
+from cmow.service.options.settings import BUNDLE
 from export.verify import verify
-from service.bundle import load_bundle
-from service.engine import Engine
-from service.settings import BUNDLE
 
 pytestmark = pytest.mark.bundle
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import create_app
-from service.settings import Settings
+from cmow.service.options.settings import Settings
+from cmow.service.serve.app import create_app
 
 pytestmark = pytest.mark.bundle
 

@@ -8,8 +8,8 @@ import torch
 from tokenizers import Tokenizer
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
+from cmow.service.model.baseline import Task
 from export.baseline import Checkpoint, pair_tokenizer, save_baseline
-from service.baseline import Task
 from tests.tiny_bundle import make_tokenizer
 
 LABELS = {"entailment": ["contradiction", "entailment", "neutral"], "similarity": ["similarity"], None: ["a", "b", "c"]}

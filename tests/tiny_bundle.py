@@ -19,11 +19,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from export.ops.function_body import hybrid_encode_function
-from export.ops.reference import hybrid_encode
-from export.ops.tables import as_dtype
-from export.weights import save_graphs
-from service.bundle import (
+from cmow.service.model.bundle import (
     ENCODER,
     ENTAILMENT,
     FILES,
@@ -41,6 +37,10 @@ from service.bundle import (
     load_bundle,
     write_manifest,
 )
+from export.graphs.weights import save_graphs
+from export.ops.hybrid_body import hybrid_encode_function
+from export.ops.hybrid_reference import hybrid_encode
+from export.ops.tables import as_dtype
 
 Array = NDArray[np.float64]
 

@@ -17,13 +17,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from service.tokenizer import Tokenizer
-from training.calibrate import calibrate
+from cmow.service.text.tokenizer import Tokenizer
+from training.data.recipe import Recipe
 from training.errors import one_line_errors
-from training.options import parse_options
-from training.recipe import Recipe
-from training.run import Run
-from training.student import CheckpointError, Student, load_student, save_student
+from training.loop.calibrate import calibrate
+from training.loop.options import parse_options
+from training.loop.run import Run
+from training.student.model import CheckpointError, Student, load_student, save_student
 
 TOKENIZER = "tokenizer.json"
 

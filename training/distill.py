@@ -20,20 +20,20 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from service.tokenizer import PackedTokens, Tokenizer
-from training.data import by_name, split_files
-from training.device import DEVICE, Device
+from cmow.service.text.tokenizer import PackedTokens, Tokenizer
+from training.data.files import by_name, split_files
+from training.data.labelled import read_scored
+from training.data.recipe import Recipe, command_line
 from training.errors import one_line_errors
-from training.labelled import read_scored
-from training.losses import distill_loss
-from training.options import AtLeastTwo, parse_options
-from training.packing import batch, placed, tokenize
-from training.parallel import Processes, processes
-from training.recipe import Recipe, command_line
-from training.run import Optimisers, Run, shuffled_epochs, train
-from training.student import Embedder, Student, StudentConfig, load_student, save_student
-from training.teacher import TeacherCache
-from training.vocabulary import check_vocabulary, read_vocabulary
+from training.loop.device import DEVICE, Device
+from training.loop.losses import distill_loss
+from training.loop.options import AtLeastTwo, parse_options
+from training.loop.parallel import Processes, processes
+from training.loop.run import Optimisers, Run, shuffled_epochs, train
+from training.student.model import Embedder, Student, StudentConfig, load_student, save_student
+from training.student.packing import batch, placed, tokenize
+from training.student.vocabulary import check_vocabulary, read_vocabulary
+from training.teachers.cache import TeacherCache
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class DistillConfig:
 
     data: Path = field(metadata={"help": "data folder; its similarity dev splits are scored at every checkpoint"})
     teacher_cache: Path = field(default=Path("runs/teacher"), metadata={"help": "folder made by training.teacher"})
-    start: Path | None = field(default=None, metadata={"help": "student to start from, as training.pretrain leaves it"})
+    start: Path | None = field(default=None, metadata={"help": "student of training.paper.pretrain to start from"})
     out: Path = field(default=Path("runs/distill"), metadata={"help": "run folder"})
     epochs: int = field(default=8, metadata={"help": "passes over the cached sentences"})
     batch: AtLeastTwo = field(default=1024, metadata={"help": "sentences a step, over all processes"})

@@ -1,11 +1,11 @@
 """What stops a training stage with one line instead of a traceback.
 
 TrainingError
-├── DataError         training/data.py: a data file or data set
-├── DeviceError       training/device.py: a device, or several processes where one is expected
-├── TeacherError      training/teacher.py: a teacher, or a cache of what it said
-├── CheckpointError   training/student.py: a student or a run to go on with
-└── VocabularyError   training/vocabulary.py: two models with different tokens
+├── DataError         training/data/files.py: a data file or data set
+├── DeviceError       training/loop/device.py: a device, or several processes where one is expected
+├── TeacherError      training/teachers/: a teacher, or a cache of what it said
+├── CheckpointError   training/student/model.py: a student or a run to go on with
+└── VocabularyError   training/student/vocabulary.py: two models with different tokens
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.errors import StartError
+from cmow.service.errors import StartError
 
 
 class TrainingError(Exception):
     """Input of a stage is missing, damaged, or not what the stage expects; the message says what was found."""
+
+
+class TeacherError(TrainingError, RuntimeError):
+    """The teacher cannot be loaded, or a cache belongs to another teacher or text."""
 
 
 @contextmanager

@@ -23,11 +23,10 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score
 from tqdm import tqdm
 
-from service.bundle import load_bundle
-from service.engine import Engine, EngineOptions
-from service.errors import StartError
-from training.calibrate import expected_calibration_error
-from training.data import (
+from cmow.service.errors import StartError
+from cmow.service.model.bundle import load_bundle
+from cmow.service.model.engine import Engine, EngineOptions
+from training.data.files import (
     NLI_LABELS,
     NOT_ENTAILMENT,
     PARAPHRASE_LABELS,
@@ -37,7 +36,8 @@ from training.data import (
     read_pairs,
     split_files,
 )
-from training.options import parse_options
+from training.loop.calibrate import expected_calibration_error
+from training.loop.options import parse_options
 
 Scores = dict[str, float]
 FloatArray = NDArray[np.floating[Any]]

@@ -10,37 +10,31 @@ where it stopped.
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from training.cross_encoder import PairTeacher
-from training.data import split_files
-from training.device import DEVICE, Device
-from training.errors import one_line_errors
-from training.labelled import LabelledPairs, TextPair, read_nli, read_paraphrases, read_scored
-from training.options import Natural, parse_options
-from training.pair_mining import Mine, Neighbours
-from training.parallel import one_process
-from training.recipe import Recipe, command_line
-from training.sources import sources_below
-from training.teacher import TeacherCache, TeacherError, read_state, write_state
-
-GOLD = ("entailment", "similarity", "paraphrase")
-LOGITS = 5  # three of entailment, similarity, paraphrase
+from training.data.files import split_files
+from training.data.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
+from training.data.recipe import Recipe, command_line
+from training.data.sources import sources_below
+from training.errors import TeacherError, one_line_errors
+from training.loop.device import DEVICE, Device
+from training.loop.options import Natural, parse_options
+from training.loop.parallel import one_process
+from training.pairs.mining import Mine, Neighbours
+from training.teachers.cache import PairCache, TeacherCache, read_state, write_state
+from training.teachers.cross_encoder import PairTeacher
 
 
 @dataclass(frozen=True)
 class PairLabelsConfig:
     """Which pairs to judge, with which teacher."""
 
-    data: Path = field(metadata={"help": "data folder (see training/data.py)"})
+    data: Path = field(metadata={"help": "data folder (see training/data/files.py)"})
     teacher: Path = field(default=Path("runs/pair_teacher"), metadata={"help": "folder made by training.pair_teacher"})
     teacher_cache: Path = field(default=Path("runs/teacher"), metadata={"help": "sentence embeddings, for mining"})
     out: Path = field(default=Path("runs/pair_labels"), metadata={"help": "cache folder"})
@@ -50,60 +44,6 @@ class PairLabelsConfig:
     block: int = field(default=8192, metadata={"help": "pairs between two checkpoints"})
     seed: int = field(default=0, metadata={"help": "seed of the mining"})
     device: Device = field(default="auto", metadata=DEVICE)
-
-
-@dataclass(frozen=True)
-class PairCache:
-    """P judged pairs.
-
-    ``sentences`` are distinct texts, ``pairs`` int32 [P, 2] rows of them; ``entailment`` bool [P, 3], ``similarity``
-    and ``paraphrase`` float64 [P] as in ``LabelledPairs``; ``logits`` float16 [P, 5], filled up to ``done``.
-    """
-
-    sentences: list[str]
-    pairs: NDArray[np.int32]
-    entailment: NDArray[np.bool_]
-    similarity: NDArray[np.float64]
-    paraphrase: NDArray[np.float64]
-    logits: np.memmap[Any, Any]
-    done: int
-
-    @staticmethod
-    def open(folder: Path, mode: Literal["r", "r+"] = "r") -> PairCache:
-        """Map the cache in ``folder``; ``TeacherError`` where it is missing or its parts disagree."""
-        try:
-            state = json.loads((folder / "state.json").read_text())
-            sentences = (folder / "sentences.txt").read_text(encoding="utf-8").split("\n")[:-1]
-            arrays = [np.load(folder / f"{name}.npy") for name in ("pairs", *GOLD)]
-            logits = np.load(folder / "logits.npy", mmap_mode=mode)
-        except (OSError, ValueError) as error:
-            raise TeacherError(f"{folder}: expected a cache made by training.pair_labels: {error}") from error
-        rows = {len(array) for array in (*arrays, logits)}
-        if len(rows) != 1 or arrays[0].max(initial=-1) >= len(sentences) or not 0 <= state["done"] <= len(logits):
-            found = f"parts of {sorted(rows)} rows, {len(sentences)} sentences, {state['done']} done"
-            raise TeacherError(f"{folder}: expected parts that fit together, found {found}")
-        pairs, entailment, similarity, paraphrase = arrays
-        return PairCache(sentences, pairs, entailment, similarity, paraphrase, logits, state["done"])
-
-    @staticmethod
-    def create(folder: Path, pairs: LabelledPairs, identity: dict[str, object]) -> PairCache:
-        """A cache of ``pairs`` in ``folder``, none judged yet."""
-        folder.mkdir(parents=True, exist_ok=True)
-        rows: dict[str, int] = {}
-        index = [[rows.setdefault(" ".join(text.split()), len(rows)) for text in pair] for pair in pairs.texts]
-        (folder / "sentences.txt").write_text("".join(text + "\n" for text in rows), encoding="utf-8")
-        np.save(folder / "pairs.npy", np.array(index, np.int32).reshape(-1, 2))
-        for name in GOLD:
-            np.save(folder / f"{name}.npy", getattr(pairs, name))
-        np.lib.format.open_memmap(
-            folder / "logits.npy", mode="w+", dtype=np.float16, shape=(len(pairs), LOGITS)
-        ).flush()
-        (folder / "state.json").write_text(json.dumps({"identity": identity, "done": 0}))
-        return PairCache.open(folder, "r+")
-
-    def texts(self, rows: slice) -> list[TextPair]:
-        """The pairs ``rows`` as texts."""
-        return [(self.sentences[left], self.sentences[right]) for left, right in self.pairs[rows].tolist()]
 
 
 def collect_pairs(config: PairLabelsConfig) -> LabelledPairs:

@@ -21,26 +21,26 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from training.cross_encoder import PairLogits, PairTeacher, PairTokens, shuffled_length_batches
-from training.data import by_name, split_files
-from training.device import DEVICE, Device
+from training.data.files import by_name, split_files
+from training.data.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
+from training.data.recipe import Recipe, command_line
+from training.data.sources import sources_below, teacher_source
 from training.errors import one_line_errors
-from training.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
-from training.losses import entailment_losses
-from training.options import Natural, parse_options
-from training.pair_mining import Neighbours, balanced_questions
-from training.parallel import one_process
-from training.recipe import Recipe, command_line
-from training.run import Run, Schedule, train
-from training.sources import sources_below, teacher_source
-from training.teacher import TeacherCache
+from training.loop.device import DEVICE, Device
+from training.loop.losses import entailment_losses
+from training.loop.options import Natural, parse_options
+from training.loop.parallel import one_process
+from training.loop.run import Run, Schedule, train
+from training.pairs.mining import Neighbours, balanced_questions
+from training.teachers.cache import TeacherCache
+from training.teachers.cross_encoder import PairLogits, PairTeacher, PairTokens, shuffled_length_batches
 
 
 @dataclass(frozen=True)
 class PairTeacherConfig:
     """One run of fine-tuning a cross-encoder."""
 
-    data: Path = field(metadata={"help": "data folder (see training/data.py)"})
+    data: Path = field(metadata={"help": "data folder (see training/data/files.py)"})
     teacher_cache: Path = field(default=Path("runs/teacher"), metadata={"help": "sentence embeddings, for mining"})
     out: Path = field(default=Path("runs/pair_teacher"), metadata={"help": "run folder"})
     encoder: str = field(default="all-MiniLM-L6-v2", metadata={"help": "packaged name, local folder or hub name"})

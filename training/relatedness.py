@@ -2,9 +2,9 @@
 
     python -m training.relatedness --data DIR [--bundle service/bundle]
 
-A linear regression (`service.relatedness` has the formula) of the scores that people gave, on the answers of the bundle
-as it serves them. It reads the training splits of all scored pairs, SICK and the STS Benchmark, each on its own scale
-brought to 0..1, and changes nothing but the manifest.
+A linear regression (`cmow.service.model.relatedness` has the formula) of the scores that people gave, on the answers
+of the bundle as it serves them. It reads the training splits of all scored pairs, SICK and the STS Benchmark, each on
+its own scale brought to 0..1, and changes nothing but the manifest.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import LinearRegression
 
-from service.bundle import Manifest, Relatedness, load_bundle, read_manifest, write_manifest
-from service.engine import Engine
-from service.relatedness import Evidence
-from training.data import DataError, split_files
+from cmow.service.model.bundle import Manifest, Relatedness, load_bundle, read_manifest, write_manifest
+from cmow.service.model.engine import Engine
+from cmow.service.model.relatedness import Evidence
+from training.data.files import DataError, split_files
+from training.data.labelled import LabelledPairs, TextPair, read_scored
+from training.data.recipe import command_line
 from training.errors import one_line_errors
 from training.evaluate import dev_metrics
-from training.labelled import LabelledPairs, TextPair, read_scored
-from training.options import parse_options
-from training.recipe import command_line
+from training.loop.options import parse_options
 
 
 @dataclass(frozen=True)

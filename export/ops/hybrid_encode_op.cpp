@@ -18,7 +18,7 @@
 #include "hybrid_encode.h"
 #include "hybrid_encode_inputs.h"
 #include "ort_op.h"
-#include "schedule.h"
+#include "hybrid_schedule.h"
 
 namespace cmow {
 namespace {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from export.ops.function_body import DOMAIN
+from export.ops.hybrid_body import DOMAIN
 from export.ops.signatures import HYBRID_ENCODE, VERSION, Signature
 from export.ops.tables import Arrays
 

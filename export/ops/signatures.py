@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from onnx.defs import OpSchema
 
-from export.ops.function_body import DOMAIN, OP_TYPE
+from export.ops.hybrid_body import DOMAIN, OP_TYPE
 
 VERSION = 1
 

@@ -13,9 +13,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from export.ops.function_body import DOMAIN, OP_TYPE
+from cmow.service.model.bundle import ENCODER, Bundle, TableDtype
+from export.ops.hybrid_body import DOMAIN, OP_TYPE
 from export.ops.signatures import HYBRID_ENCODE
-from service.bundle import ENCODER, Bundle, TableDtype
 
 Arrays = Mapping[str, NDArray[Any]]
 

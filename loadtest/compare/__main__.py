@@ -20,24 +20,24 @@ from typing import Any
 
 from tqdm import tqdm
 
-from loadtest.compare.bars import Bar, Results, bars
+from cmow.service.machine.cpu import usable_cpus
+from cmow.service.model.bundle import TOKENIZER
+from cmow.service.options.arguments import count
+from cmow.service.options.settings import BUNDLE
 from loadtest.compare.catalogue import CATALOGUE, Spec
 from loadtest.compare.contestant import Contestant, SideError
 from loadtest.compare.footprint import footprint
 from loadtest.compare.making import make_models
 from loadtest.compare.models import MODELS, read_head
-from loadtest.compare.page import page
 from loadtest.compare.quality import Quality, qualities
+from loadtest.compare.report.bars import Bar, Results, bars
+from loadtest.compare.report.page import page
+from loadtest.compare.report.tables import print_bars, print_machine, print_scores, print_sides, print_speeds
 from loadtest.compare.rounds import Cell, Pace, measure
 from loadtest.compare.side import Context
-from loadtest.compare.tables import print_bars, print_machine, print_scores, print_sides, print_speeds
 from loadtest.compare.workloads import QUICK, WORKLOADS
-from service.arguments import count
-from service.bundle import TOKENIZER
-from service.cpu import usable_cpus
-from service.settings import BUNDLE
-from training.data import DataError
-from training.machine import machine
+from training.data.files import DataError
+from training.loop.machine import machine
 
 FULL_PACE = Pace(rounds=4, seconds=0.1, call_limit=0.5, whole=True)
 QUICK_PACE = Pace(rounds=3, seconds=0.05, call_limit=0.25, whole=False)
@@ -135,7 +135,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "python -m loadtest.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, help="folder of labelled dev splits, see training/data.py")
+    parser.add_argument("--data", type=Path, help="folder of labelled dev splits, see training/data/files.py")
     parser.add_argument("--json", type=Path, help="write everything that was measured to this file")
     parser.add_argument("--html", type=Path, help="write the report, one file on its own, to this one")
     parser.add_argument(

@@ -10,9 +10,9 @@ from time import perf_counter
 
 import uvloop
 
-from loadtest.client import Connection, post
 from loadtest.compare.texts import Corpus, Pair
-from loadtest.processes import Running, serving
+from loadtest.harness.client import Connection, post
+from loadtest.harness.processes import Running, serving
 
 WORKERS = 4
 STARTS = 3
@@ -27,12 +27,12 @@ def footprint(bundle: Path, text: Path) -> dict[str, float]:
     starts, rss = [], []
     for _ in range(STARTS):
         start = perf_counter()
-        with serving("service.cli", arguments) as server:
+        with serving("cmow.service.serve.cli", arguments) as server:
             uvloop.run(_send(server, [READY]))
             starts.append(perf_counter() - start)
             uvloop.run(_work(server, pairs))
             rss.append(server.rss())
-    with serving("service.cli", [*arguments, "--workers", str(WORKERS)], WORKERS) as server:
+    with serving("cmow.service.serve.cli", [*arguments, "--workers", str(WORKERS)], WORKERS) as server:
         uvloop.run(_work(server, pairs))
         pss = server.pss()
     return {"ready_seconds": statistics.median(starts), "rss_bytes": statistics.median(rss), "pss_bytes": pss}

@@ -30,7 +30,7 @@ from loadtest.compare.models import (
     VECTOR,
     read_head,
 )
-from training.teacher import resolve_teacher, save_tokenizer
+from training.teachers.sentence import resolve_teacher, save_tokenizer
 
 TEACHER = "all-MiniLM-L6-v2"
 ALL = (DISTILBERT, MINILM, MODEL2VEC)

@@ -9,7 +9,7 @@ import numpy as np
 
 from loadtest.compare.contestant import Contestant
 from loadtest.compare.side import Task
-from training.data import Pair, read_pairs, split_files
+from training.data.files import Pair, read_pairs, split_files
 from training.evaluate import correlations, gold_scores, nli_scores
 
 Quality = dict[str, dict[str, float]]  # split -> metric -> value

@@ -9,7 +9,7 @@ from typing import Any
 
 from loadtest.compare.contestant import Contestant, SideError
 from loadtest.compare.workloads import Workload
-from loadtest.traffic import percentile
+from loadtest.harness.traffic import percentile
 
 LEAST_CALLS = {"p95_ms": 20, "p99_ms": 100}  # below, a percentile would be the worst call by another name
 SHARES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}

@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cmow.service.text.pairs import SentencePairs
 from loadtest.compare.texts import Pair
-from service.pairs import SentencePairs
 
 Floats = NDArray[np.float32]
 Task = Literal["similarity", "entailment"]

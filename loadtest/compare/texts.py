@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import accumulate, cycle, islice
 from pathlib import Path
 
-from export.corpus import read_sentences
+from export.bench.corpus import read_sentences
 
 Pair = tuple[str, str]
 

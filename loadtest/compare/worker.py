@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export.timing import WARM_UP, timed, warm_up
+from cmow.service.options.arguments import count
+from export.bench.timing import WARM_UP, timed, warm_up
 from loadtest.compare.catalogue import by_name as side_by_name
 from loadtest.compare.side import Context, Side
 from loadtest.compare.texts import Corpus
 from loadtest.compare.workloads import WORKLOADS, Ready, Workload
 from loadtest.compare.workloads import by_name as workload_by_name
-from loadtest.processes import peak_rss
-from service.arguments import count
+from loadtest.harness.processes import peak_rss
 
 PROBE = 2  # texts or pairs that tell how long a batch will take
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from service.api import compare, compose, openai, rerank, score, tei, zero_shot
+from cmow.service.api import compare, compose, openai, rerank, score, tei, zero_shot
 
 router = APIRouter()
 for module in (tei, openai, rerank, score, zero_shot, compose, compare):

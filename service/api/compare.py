@@ -16,17 +16,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from pydantic import ConfigDict, Field
 
-from service.api.model import Model, ModelDep
-from service.baseline import Baseline, BaselineManifest, Baselines, Task
-from service.body import parse_body
-from service.comparison import Side, compare
-from service.dependencies import SCORING_ERRORS, Body, errors, reads
-from service.errors import BaselineNotFoundError, OverloadedError, TooManyTokensError
-from service.pairs import SentencePairs, Sides
-from service.scheduler import Check
-from service.schemas import Texts
-from service.texts import PairLimits
-from service.validation import Wire, parse
+from cmow.service.api.model import Model, ModelDep
+from cmow.service.errors import BaselineNotFoundError, OverloadedError, TooManyTokensError
+from cmow.service.model.baseline import Baseline, BaselineManifest, Baselines, Task
+from cmow.service.model.comparison import Side, compare
+from cmow.service.schedule.scheduler import Check
+from cmow.service.text.pairs import SentencePairs, Sides
+from cmow.service.text.texts import PairLimits
+from cmow.service.web.body import parse_body
+from cmow.service.web.dependencies import SCORING_ERRORS, Body, errors, reads
+from cmow.service.web.schemas import Texts
+from cmow.service.web.validation import Wire, parse
 
 router = APIRouter()
 

@@ -16,18 +16,18 @@ import numpy as np
 from fastapi import APIRouter
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from service.api.model import ModelDep
-from service.api.vectors import to_base64
-from service.body import parse_body
-from service.bundle import WEIGHTS, Manifest
-from service.composer import State, check_state, compose
-from service.dependencies import SCORING_ERRORS, Body, ComposerDep, reads
-from service.engine import Floats
-from service.errors import InvalidStateError
-from service.scheduler import anything
-from service.texts import TextList, check_count
-from service.tokenizer import PackedTokens
-from service.validation import TAG, Wire, parse
+from cmow.service.api.model import ModelDep
+from cmow.service.api.vectors import to_base64
+from cmow.service.errors import InvalidStateError
+from cmow.service.model.bundle import WEIGHTS, Manifest
+from cmow.service.model.composer import State, check_state, compose
+from cmow.service.model.engine import Floats
+from cmow.service.schedule.scheduler import anything
+from cmow.service.text.texts import TextList, check_count
+from cmow.service.text.tokenizer import PackedTokens
+from cmow.service.web.body import parse_body
+from cmow.service.web.dependencies import SCORING_ERRORS, Body, ComposerDep, reads
+from cmow.service.web.validation import TAG, Wire, parse
 
 router = APIRouter()
 

@@ -8,15 +8,15 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends
 
-from service.bundle import Manifest
-from service.caller import Caller
-from service.dependencies import CallerDep, SchedulerDep, SettingsDep
-from service.errors import ModelNotFoundError, SchemaError
-from service.pairs import SentencePairs, Sides
-from service.scheduler import Check, Scheduler, Scored
-from service.settings import Settings
-from service.texts import PairLimits, Positions, TextList, check_tokens, check_uncut
-from service.tokenizer import PackedTokens
+from cmow.service.errors import ModelNotFoundError, SchemaError
+from cmow.service.model.bundle import Manifest
+from cmow.service.options.settings import Settings
+from cmow.service.schedule.caller import Caller
+from cmow.service.schedule.scheduler import Check, Scheduler, Scored
+from cmow.service.text.pairs import SentencePairs, Sides
+from cmow.service.text.texts import PairLimits, Positions, TextList, check_tokens, check_uncut
+from cmow.service.text.tokenizer import PackedTokens
+from cmow.service.web.dependencies import CallerDep, SchedulerDep, SettingsDep
 
 T = TypeVar("T")
 

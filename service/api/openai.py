@@ -13,15 +13,15 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag
 
-from service.api.model import ModelDep
-from service.api.vectors import shorten, to_base64
-from service.body import parse_body
-from service.bundle import Manifest
-from service.dependencies import READING_ERRORS, SCORING_ERRORS, Body, errors, reads
-from service.engine import Floats
-from service.scheduler import Scored
-from service.texts import TextList
-from service.validation import TAG, Wire, parse
+from cmow.service.api.model import ModelDep
+from cmow.service.api.vectors import shorten, to_base64
+from cmow.service.model.bundle import Manifest
+from cmow.service.model.engine import Floats
+from cmow.service.schedule.scheduler import Scored
+from cmow.service.text.texts import TextList
+from cmow.service.web.body import parse_body
+from cmow.service.web.dependencies import READING_ERRORS, SCORING_ERRORS, Body, errors, reads
+from cmow.service.web.validation import TAG, Wire, parse
 
 router = APIRouter(tags=["OpenAI"])
 

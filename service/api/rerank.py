@@ -14,13 +14,13 @@ from uuid import uuid4
 from fastapi import APIRouter
 from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag
 
-from service.api.model import ModelDep
-from service.api.openai import Usage
-from service.api.tei import best_first
-from service.body import parse_body
-from service.dependencies import SCORING_ERRORS, Body, errors, reads
-from service.pairs import Sides
-from service.validation import TAG, Wire, parse
+from cmow.service.api.model import ModelDep
+from cmow.service.api.openai import Usage
+from cmow.service.api.tei import best_first
+from cmow.service.text.pairs import Sides
+from cmow.service.web.body import parse_body
+from cmow.service.web.dependencies import SCORING_ERRORS, Body, errors, reads
+from cmow.service.web.validation import TAG, Wire, parse
 
 router = APIRouter(tags=["Cohere and Jina"])
 

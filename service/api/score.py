@@ -13,13 +13,13 @@ from uuid import uuid4
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field
 
-from service.api.model import ModelDep
-from service.api.openai import Usage
-from service.body import parse_body
-from service.dependencies import SCORING_ERRORS, Body, errors, reads
-from service.pairs import Sides
-from service.schemas import Texts
-from service.validation import Wire, parse
+from cmow.service.api.model import ModelDep
+from cmow.service.api.openai import Usage
+from cmow.service.text.pairs import Sides
+from cmow.service.web.body import parse_body
+from cmow.service.web.dependencies import SCORING_ERRORS, Body, errors, reads
+from cmow.service.web.schemas import Texts
+from cmow.service.web.validation import Wire, parse
 
 router = APIRouter(tags=["vLLM"])
 

@@ -17,19 +17,19 @@ from fastapi import APIRouter, Response
 from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag
 from pydantic_core import to_json
 
-from service import schemas
-from service.api.model import Model, ModelDep
-from service.api.vectors import shorten
-from service.body import parse_body
-from service.bundle import WEIGHTS
-from service.dependencies import SCORING_ERRORS, Body, reads
-from service.engine import Engine, Floats
-from service.pairs import SentencePairs, Sides
-from service.scheduler import Check, anything
-from service.schemas import Texts
-from service.texts import TextList
-from service.tokenizer import PackedTokens
-from service.validation import TAG, Wire, parse
+from cmow.service.api.model import Model, ModelDep
+from cmow.service.api.vectors import shorten
+from cmow.service.model.bundle import WEIGHTS
+from cmow.service.model.engine import Engine, Floats
+from cmow.service.schedule.scheduler import Check, anything
+from cmow.service.text.pairs import SentencePairs, Sides
+from cmow.service.text.texts import TextList
+from cmow.service.text.tokenizer import PackedTokens
+from cmow.service.web import schemas
+from cmow.service.web.body import parse_body
+from cmow.service.web.dependencies import SCORING_ERRORS, Body, reads
+from cmow.service.web.schemas import Texts
+from cmow.service.web.validation import TAG, Wire, parse
 
 router = APIRouter(tags=["text-embeddings-inference"])
 

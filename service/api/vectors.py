@@ -7,7 +7,7 @@ import base64
 import numpy as np
 from numpy.typing import NDArray
 
-from service.engine import Floats
+from cmow.service.model.engine import Floats
 
 
 def shorten(vectors: Floats, dimensions: int | None) -> Floats:

@@ -15,16 +15,16 @@ import numpy as np
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field
 
-from service.api.model import ModelDep
-from service.api.tei import best_first
-from service.body import parse_body
-from service.dependencies import SCORING_ERRORS, Body, reads
-from service.engine import Floats
-from service.errors import EmptyTextError, SchemaError, TextTooLongError, TooManyPairsError
-from service.pairs import Sides
-from service.schemas import Usage
-from service.settings import Settings
-from service.validation import Wire, parse
+from cmow.service.api.model import ModelDep
+from cmow.service.api.tei import best_first
+from cmow.service.errors import EmptyTextError, SchemaError, TextTooLongError, TooManyPairsError
+from cmow.service.model.engine import Floats
+from cmow.service.options.settings import Settings
+from cmow.service.text.pairs import Sides
+from cmow.service.web.body import parse_body
+from cmow.service.web.dependencies import SCORING_ERRORS, Body, reads
+from cmow.service.web.schemas import Usage
+from cmow.service.web.validation import Wire, parse
 
 router = APIRouter()
 

@@ -16,20 +16,20 @@ from typing import Any, BinaryIO, Literal, NoReturn
 
 from pydantic import ValidationError
 
-from service.arguments import count, unicode
-from service.bulk.blocks import ColumnTypes, Source
-from service.bulk.encoders import CsvEncoder, Encoder, JsonlEncoder
-from service.bulk.readers import CsvReader, JsonlReader, Reader, ReadOptions
-from service.bulk.rows import RowCheck
-from service.bulk.run import BulkRun
-from service.bulk.scoring import EngineScorer, LocalSource, Task, column_types
-from service.bulk.sinks import PartialFile, Sink, StandardOutput, working_files
-from service.bundle import Bundle, load_bundle
-from service.cli import limit_tokenizer_threads
-from service.engine import Engine, EngineOptions
-from service.errors import BadRowError, ServiceError, StartError, UsageError
-from service.flags import add_setting_flags, explain
-from service.settings import Settings
+from cmow.service.bulk.blocks import ColumnTypes, Source
+from cmow.service.bulk.encoders import CsvEncoder, Encoder, JsonlEncoder
+from cmow.service.bulk.readers import CsvReader, JsonlReader, Reader, ReadOptions
+from cmow.service.bulk.rows import RowCheck
+from cmow.service.bulk.run import BulkRun
+from cmow.service.bulk.scoring import EngineScorer, LocalSource, Task, column_types
+from cmow.service.bulk.sinks import PartialFile, Sink, StandardOutput, working_files
+from cmow.service.errors import BadRowError, ServiceError, StartError, UsageError
+from cmow.service.model.bundle import Bundle, load_bundle
+from cmow.service.model.engine import Engine, EngineOptions
+from cmow.service.options.arguments import count, unicode
+from cmow.service.options.flags import add_setting_flags, explain
+from cmow.service.options.settings import Settings
+from cmow.service.serve.cli import limit_tokenizer_threads
 
 Format = Literal["jsonl", "csv", "parquet"]
 
@@ -145,9 +145,9 @@ def _scored_by(options: BulkOptions, settings: Settings, bundle: Bundle, reader:
     )
     if options.engine == "local":
         return LocalSource(reader, EngineScorer(Engine(bundle, running), options.task, options.prefix))
-    from service.bulk.parquet import ParquetReader
-    from service.bulk.ray_source import RaySource
-    from service.bulk.ray_worker import Work
+    from cmow.service.bulk.parquet import ParquetReader
+    from cmow.service.on_ray.source import RaySource
+    from cmow.service.on_ray.worker import Work
 
     assert isinstance(reader, ParquetReader)
     one_thread = replace(running, threads=settings.threads or 1)  # a worker is what Ray counts as one processor
@@ -165,7 +165,7 @@ def _open_reader(options: BulkOptions, reading: ReadOptions, stack: ExitStack) -
         if options.input == STANDARD:
             raise UsageError("Parquet is read from its end: expected a file, got standard input")
         _require_pyarrow()
-        from service.bulk.parquet import ParquetReader
+        from cmow.service.bulk.parquet import ParquetReader
 
         with _starting(name):
             return ParquetReader(Path(options.input), reading)
@@ -216,7 +216,7 @@ def _encoder(kind: Format, memory: str, columns: ColumnTypes) -> Encoder:
         return JsonlEncoder()
     if kind == "csv":
         return CsvEncoder(memory, columns)
-    from service.bulk.parquet import ParquetEncoder
+    from cmow.service.bulk.parquet import ParquetEncoder
 
     return ParquetEncoder(memory, columns)
 

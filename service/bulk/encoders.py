@@ -13,8 +13,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol
 
-from service.bulk.blocks import ScoredBlock
-from service.errors import BadRowError
+from cmow.service.bulk.blocks import ScoredBlock
+from cmow.service.errors import BadRowError
 
 
 class Encoder(Protocol):

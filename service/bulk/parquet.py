@@ -16,10 +16,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from service.bulk.blocks import BadRow, Block, Columns, ColumnTypes, Pair, Row, Rows, ScoredBlock
-from service.bulk.readers import ReadOptions
-from service.bulk.rows import RowCheck
-from service.errors import BulkError, RequestError, UsageError
+from cmow.service.bulk.blocks import BadRow, Block, Columns, ColumnTypes, Pair, Row, Rows, ScoredBlock
+from cmow.service.bulk.readers import ReadOptions
+from cmow.service.bulk.rows import RowCheck
+from cmow.service.errors import BulkError, RequestError, UsageError
 
 GROUP_ROWS = 65_536  # rows of a row group: enough to compress well, few enough to hold
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from service.bulk.blocks import Pair, Row
-from service.errors import InvalidTextError, SchemaError, UsageError
-from service.texts import check_characters
+from cmow.service.bulk.blocks import Pair, Row
+from cmow.service.errors import InvalidTextError, SchemaError, UsageError
+from cmow.service.text.texts import check_characters
 
 MOST_DEPTH = 500  # of a row; half of what Python's recursion allows, of which the callers need some
 SHOWN = 60  # characters of a wrong value that a message repeats

@@ -10,10 +10,10 @@ from typing import Literal
 
 from tqdm import tqdm
 
-from service.bulk.blocks import BadRow, ScoredBlock, Source
-from service.bulk.encoders import Encoder
-from service.bulk.sinks import Position, Sink
-from service.errors import BadRowError
+from cmow.service.bulk.blocks import BadRow, ScoredBlock, Source
+from cmow.service.bulk.encoders import Encoder
+from cmow.service.bulk.sinks import Position, Sink
+from cmow.service.errors import BadRowError
 
 
 @dataclass(frozen=True)

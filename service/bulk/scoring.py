@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from service.bulk.blocks import Block, Columns, ColumnTypes, ScoredBlock, Scorer
-from service.bulk.readers import Reader
-from service.engine import Engine, Floats, Ints
-from service.pairs import SentencePairs
-from service.tokenizer import PackedTokens
+from cmow.service.bulk.blocks import Block, Columns, ColumnTypes, ScoredBlock, Scorer
+from cmow.service.bulk.readers import Reader
+from cmow.service.model.engine import Engine, Floats, Ints
+from cmow.service.text.pairs import SentencePairs
+from cmow.service.text.tokenizer import PackedTokens
 
 Task = Literal["similarity", "paraphrase", "relatedness", "entailment"]
 

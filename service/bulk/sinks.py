@@ -18,8 +18,8 @@ from typing import Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
-from service.bulk.encoders import Encoder
-from service.errors import UsageError
+from cmow.service.bulk.encoders import Encoder
+from cmow.service.errors import UsageError
 
 
 class Position(BaseModel):

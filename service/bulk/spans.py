@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from service.bulk.parquet import open_parquet, reading
-from service.errors import BulkError
+from cmow.service.bulk.parquet import open_parquet, reading
+from cmow.service.errors import BulkError
 
 
 class SpanReader:

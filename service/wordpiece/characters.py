@@ -1,6 +1,6 @@
 """What Hugging Face ``tokenizers`` does with each character before WordPiece, as a table for the C++.
 
-    python -m service.wordpiece.characters service/wordpiece/characters_table.h
+    python -m cmow.service.wordpiece.characters service/wordpiece/characters_table.h
 
 writes the table anew; to be run, and its result committed, for every new version of ``tokenizers``.
 
@@ -27,7 +27,7 @@ HANGUL_SYLLABLES = range(0xAC00, 0xD7A4)  # each has a decomposition of its own,
 CHUNK = 512  # characters that the library reads at a time; its time grows faster than the text
 
 HEADER = """\
-// Written by `python -m service.wordpiece.characters` with Unicode {unicode}; do not edit.
+// Written by `python -m cmow.service.wordpiece.characters` with Unicode {unicode}; do not edit.
 // {{first, last, kind, replacement}}; a null replacement: each character stays as it is, or leaves nothing.
 
 constexpr char kAuthority[] = "{version}";

@@ -1,4 +1,4 @@
-// Written by `python -m service.wordpiece.characters` with Unicode 14.0.0; do not edit.
+// Written by `python -m cmow.service.wordpiece.characters` with Unicode 14.0.0; do not edit.
 // {first, last, kind, replacement}; a null replacement: each character stays as it is, or leaves nothing.
 
 constexpr char kAuthority[] = "0.23.3";

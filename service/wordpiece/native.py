@@ -16,8 +16,8 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-from service.native import load
-from service.wordpiece.recipe import Recipe, UnsupportedError
+from cmow.service.machine.native import load
+from cmow.service.wordpiece.recipe import Recipe, UnsupportedError
 
 NO_ROWS = np.empty(0, np.int64)
 

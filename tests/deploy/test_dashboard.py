@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from service.metrics import Metrics
+from cmow.service.observe.metrics import Metrics
 
 DASHBOARD = Path(__file__).parents[2] / "deploy/grafana/dashboard.json"
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from service.app import create_app
-from service.metrics import Metrics
-from service.settings import ENV_PREFIX, Settings
-from service.supervisor import STOP_SECONDS
+from cmow.service.observe.metrics import Metrics
+from cmow.service.options.settings import ENV_PREFIX, Settings
+from cmow.service.serve.app import create_app
+from cmow.service.serve.supervisor import STOP_SECONDS
 from tests.served import open_engine
 from tests.tiny_bundle import TinyBundle
 

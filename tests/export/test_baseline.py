@@ -10,9 +10,9 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from cmow.service.errors import BundleError
+from cmow.service.model.baseline import Baseline, Baselines, read_manifest
 from export.baseline import pair_tokenizer, pretrained
-from service.baseline import Baseline, Baselines, read_manifest
-from service.errors import BundleError
 from tests.tiny_baseline import LABELS, make_tiny_baseline, tiny_model, tiny_tokenizer
 from tests.tiny_bundle import make_tokenizer
 

@@ -8,11 +8,7 @@ import onnx
 import pytest
 import torch
 
-from export.ops.tables import quantise
-from export.scoring import EncoderModel, EntailmentModel, ParaphraseModel, SimilarityModel
-from export.to_onnx import GRAPHS, ExportConfig, export_bundle, main
-from export.verify import SCORE_BOUND, Check, verify
-from service.bundle import (
+from cmow.service.model.bundle import (
     ENCODER,
     ENTAILMENT,
     PARAPHRASE,
@@ -23,12 +19,16 @@ from service.bundle import (
     TableDtype,
     load_bundle,
 )
-from service.composer import Composer
-from service.engine import Engine
+from cmow.service.model.composer import Composer
+from cmow.service.model.engine import Engine
+from export.graphs.scoring import EncoderModel, EntailmentModel, ParaphraseModel, SimilarityModel
+from export.ops.tables import quantise
+from export.to_onnx import GRAPHS, ExportConfig, export_bundle, main
+from export.verify import SCORE_BOUND, Check, verify
 from tests.tiny_bundle import make_tokenizer
 from tests.training.tiny_project import write_data
-from training.recipe import Recipe
-from training.student import Student, StudentConfig, save_student
+from training.data.recipe import Recipe
+from training.student.model import Student, StudentConfig, save_student
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from export.baseline import Checkpoint
 from loadtest.compare.making import make_distilbert
 from loadtest.compare.models import DISTILBERT
 from loadtest.compare.side import Context
-from loadtest.processes import Running, serving
+from loadtest.harness.processes import Running, serving
 from tests.tiny_baseline import LABELS, tiny_model, tiny_tokenizer
 from tests.tiny_bundle import TinyBundle
 
@@ -19,7 +19,7 @@ from tests.tiny_bundle import TinyBundle
 @pytest.fixture(scope="session")
 def server(tiny_bundle: TinyBundle) -> Iterator[Running]:
     """The service on the tiny bundle, as a process of its own."""
-    with serving("service.cli", ["--bundle", str(tiny_bundle.path), "--max-queue-pairs", "16"]) as running:
+    with serving("cmow.service.serve.cli", ["--bundle", str(tiny_bundle.path), "--max-queue-pairs", "16"]) as running:
         yield running
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.bundle import load_bundle
-from service.engine import Engine
+from cmow.service.model.bundle import load_bundle
+from cmow.service.model.engine import Engine
 from tests.tiny_bundle import make_tiny_bundle
 from tests.training.tiny_project import labelled, write_data, write_rows
-from training.data import DataError, read_pairs
+from training.data.files import DataError, read_pairs
 from training.evaluate import correlations, evaluate, nli_scores, paraphrase_scores
 
 

@@ -11,17 +11,18 @@ import pytest
 import torch
 
 from tests.training.tiny_project import kill_at_save, metrics, write_bert, write_data, write_teacher_cache
-from training.cross_encoder import PairTeacher, shuffled_length_batches
-from training.data import plain_sentences, split_files, task_sentences
+from training.data.files import plain_sentences, split_files, task_sentences
+from training.data.labelled import read_paraphrases, read_scored
+from training.data.recipe import Recipe
 from training.distill import DistillConfig, distill
+from training.errors import TeacherError
 from training.finetune import FinetuneConfig, finetune
-from training.labelled import read_paraphrases, read_scored
-from training.pair_labels import PairCache, PairLabelsConfig, label
-from training.pair_mining import Mine, Neighbours, balanced_questions, clusters
+from training.loop.parallel import Processes
+from training.pair_labels import PairLabelsConfig, label
 from training.pair_teacher import PairTeacherConfig, teach
-from training.parallel import Processes
-from training.recipe import Recipe
-from training.teacher import TeacherCache, TeacherError
+from training.pairs.mining import Mine, Neighbours, balanced_questions, clusters
+from training.teachers.cache import PairCache, TeacherCache
+from training.teachers.cross_encoder import PairTeacher, shuffled_length_batches
 
 ALONE = Processes()
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from service.bundle import MANIFEST, load_bundle, read_manifest
-from service.engine import Engine
+from cmow.service.model.bundle import MANIFEST, load_bundle, read_manifest
+from cmow.service.model.engine import Engine
 from tests.tiny_bundle import RELATEDNESS, make_tiny_bundle
 from tests.training.tiny_project import sentences, write_data, write_rows
-from training.data import DataError
+from training.data.files import DataError
 from training.relatedness import RelatednessConfig, fit_relatedness, main
 
 

@@ -19,15 +19,16 @@ from tests.training.tiny_project import (
     write_teacher_cache,
 )
 from training.average import AverageConfig, main
-from training.data import DataError
+from training.data.files import DataError
+from training.data.labelled import read_nli
+from training.data.recipe import Recipe
 from training.distill import DistillConfig, distill
-from training.errors import TrainingError
+from training.errors import TeacherError, TrainingError
 from training.finetune import FinetuneConfig, finetune, two_way
-from training.labelled import read_nli
-from training.parallel import Processes
-from training.recipe import Recipe
-from training.student import CheckpointError, Student, StudentConfig, load_student, save_student
-from training.teacher import TeacherCache, TeacherError, read_state, resolve_teacher, write_state
+from training.loop.parallel import Processes
+from training.student.model import CheckpointError, Student, StudentConfig, load_student, save_student
+from training.teachers.cache import TeacherCache, read_state, write_state
+from training.teachers.sentence import resolve_teacher
 
 ALONE = Processes()
 

@@ -11,10 +11,13 @@ import torch
 from safetensors.torch import save_file
 from transformers import BertModel
 
-from service.tokenizer import Tokenizer
+from cmow.service.text.tokenizer import Tokenizer
 from tests.training.tiny_project import sentences, write_bert, write_data, write_lines
 from training import teacher as teaching
-from training.teacher import SentenceTeacher, TeacherCache, TeacherConfig, TeacherError, length_batches
+from training.errors import TeacherError
+from training.teacher import TeacherConfig
+from training.teachers.cache import TeacherCache
+from training.teachers.sentence import SentenceTeacher, length_batches
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
 
-from service.bundle import Source
+from cmow.service.model.bundle import Source
 from tests.tiny_bundle import WORDS, make_tokenizer
-from training.data import NLI_LABELS, NOT_ENTAILMENT, PARAPHRASE_LABELS
-from training.recipe import Recipe
-from training.run import Run
+from training.data.files import NLI_LABELS, NOT_ENTAILMENT, PARAPHRASE_LABELS
+from training.data.recipe import Recipe
+from training.loop.run import Run
 
 TARGET_DIM = 16
 

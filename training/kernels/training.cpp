@@ -1,4 +1,4 @@
-// The C ABI that training/native.py calls: threads, scratch memory and the order of summation. Arguments are checked there.
+// The C ABI that training/kernels/native.py calls: threads, scratch memory and the order of summation. Arguments are checked there.
 //
 // Letters: B sentences, N packed tokens, V vocabulary, d matrix side, e vector size, D = e + 2 d^2, U distinct tokens.
 

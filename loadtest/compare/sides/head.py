@@ -14,7 +14,7 @@ import numpy as np
 from loadtest.compare.models import read_head
 from loadtest.compare.side import Embed, Encoder, Floats, Side, Task
 from loadtest.compare.texts import Pair
-from training.data import NLI_LABELS
+from training.data.files import NLI_LABELS
 
 Logits = Callable[[Sequence[Pair]], Floats]
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from loadtest.client import BlockingConnection, ConnectionLostError, Reply, post
 from loadtest.compare.side import Context, Floats, Side, Task
 from loadtest.compare.sides.head import Head
 from loadtest.compare.texts import Pair
-from loadtest.processes import serving
-from training.data import NLI_LABELS
+from loadtest.harness.client import BlockingConnection, ConnectionLostError, Reply, post
+from loadtest.harness.processes import serving
+from training.data.files import NLI_LABELS
 
 MOST_PAIRS = 256  # in a request
 ROUTES = {"/similarity": ("sentence1", "sentence2"), "/entailment": ("premise", "hypothesis")}
@@ -71,14 +71,14 @@ def body(path: str, pairs: Sequence[Pair]) -> dict[str, list[str]]:
 def open_service(context: Context) -> Side:
     """This service."""
     arguments = ["--bundle", str(context.bundle), "--threads", str(context.threads)]
-    return _remote("service.cli", arguments, frozenset({"similarity", "entailment"}))
+    return _remote("cmow.service.serve.cli", arguments, frozenset({"similarity", "entailment"}))
 
 
 def open_distilbert(context: Context) -> Side:
     """DistilBERT int8 behind the same HTTP layer."""
     folders = ["--bundle", str(context.bundle), "--models", str(context.models)]
     arguments = [*folders, "--threads", str(context.threads), "--precision", "int8"]
-    return _remote("loadtest.distilbert_server", arguments, Head.read(context.models).trained)
+    return _remote("loadtest.harness.distilbert_server", arguments, Head.read(context.models).trained)
 
 
 def _remote(module: str, arguments: Sequence[str], trained: frozenset[Task]) -> Side:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from unittest.mock import patch
 
-from export.session import bound_run, open_session
+from cmow.service.machine import native
+from cmow.service.model.bundle import ENCODER, load_bundle
+from cmow.service.model.engine import Engine, EngineOptions
+from cmow.service.text.tokenizer import PackedTokens, Tokenizer
+from export.graphs.session import bound_run, open_session
 from loadtest.compare.side import Context, Side, Task
-from service import native
-from service.bundle import ENCODER, load_bundle
-from service.engine import Engine, EngineOptions
-from service.tokenizer import PackedTokens, Tokenizer
 
 TASKS: frozenset[Task] = frozenset({"similarity", "entailment"})
 

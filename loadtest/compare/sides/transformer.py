@@ -8,11 +8,11 @@ from pathlib import Path
 
 import onnxruntime
 
+from cmow.service.model.session import session_options
 from loadtest.compare.models import DISTILBERT, FILES, MINILM, TOKENIZER, VECTOR
 from loadtest.compare.side import Context, Floats, Side, cosines
 from loadtest.compare.sides.head import Head
 from loadtest.compare.sides.padding import MAX_TOKENS, Feeds, PaddedTokenizer
-from service.session import session_options
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 

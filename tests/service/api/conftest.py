@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import create_app
-from service.engine import Engine, EngineOptions
-from service.settings import Settings
+from cmow.service.model.engine import Engine, EngineOptions
+from cmow.service.options.settings import Settings
+from cmow.service.serve.app import create_app
 from tests.tiny_bundle import TinyBundle
 
 

@@ -14,9 +14,9 @@ import pytest
 from huggingface_hub import InferenceClient, close_session
 from huggingface_hub.errors import HfHubHTTPError
 
-from service.app import create_app
-from service.engine import Engine
-from service.settings import Settings
+from cmow.service.model.engine import Engine
+from cmow.service.options.settings import Settings
+from cmow.service.serve.app import create_app
 from tests.served import MAX_CHARS, running
 
 TEXTS = ["A man is playing guitar.", "Somebody makes music", "it rains!"]

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import create_app
-from service.baseline import Baseline, read_manifest
-from service.engine import Engine
-from service.settings import Settings
-from tests.service.test_invalid_requests import check
+from cmow.service.model.baseline import Baseline, read_manifest
+from cmow.service.model.engine import Engine
+from cmow.service.options.settings import Settings
+from cmow.service.serve.app import create_app
+from tests.service.web.test_invalid_requests import check
 from tests.tiny_baseline import make_tiny_baseline
 
 ONE, MANY = "a man is playing guitar", ["somebody makes music", "it rains"]

@@ -12,8 +12,8 @@ import onnx
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import create_app
-from service.bundle import (
+from cmow.service.errors import BundleError
+from cmow.service.model.bundle import (
     ENCODER,
     PROJECTION,
     SIMILARITY,
@@ -23,11 +23,11 @@ from service.bundle import (
     read_manifest,
     write_manifest,
 )
-from service.composer import Composer
-from service.engine import Engine, EngineOptions
-from service.errors import BundleError
-from service.settings import Settings
-from tests.service.test_invalid_requests import check
+from cmow.service.model.composer import Composer
+from cmow.service.model.engine import Engine, EngineOptions
+from cmow.service.options.settings import Settings
+from cmow.service.serve.app import create_app
+from tests.service.web.test_invalid_requests import check
 from tests.tiny_bundle import TinyBundle
 
 TOLERANCE = 2e-6

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from service.app import create_app
-from service.engine import Engine
-from service.settings import Settings
-from tests.service.test_fuzz import any_json, any_text, fuzz
+from cmow.service.model.engine import Engine
+from cmow.service.options.settings import Settings
+from cmow.service.serve.app import create_app
+from tests.service.web.test_fuzz import any_json, any_text, fuzz
 from tests.tiny_baseline import make_tiny_baseline
 
 texts = any_text | st.lists(any_text, max_size=10)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import create_app
-from service.engine import Engine
-from service.settings import Settings
-from tests.service.test_invalid_requests import check
+from cmow.service.model.engine import Engine
+from cmow.service.options.settings import Settings
+from cmow.service.serve.app import create_app
+from tests.service.web.test_invalid_requests import check
 from tests.tiny_bundle import LABELS, TinyBundle
 
 TOLERANCE = 2e-5

@@ -11,10 +11,10 @@ import torch
 from starlette.testclient import TestClient
 from transformers import ZeroShotClassificationPipeline
 
-from service.api.zero_shot import label_scores
-from service.engine import Engine
+from cmow.service.api.zero_shot import label_scores
+from cmow.service.model.engine import Engine
 from tests.served import MAX_BYTES
-from tests.service.test_invalid_requests import check
+from tests.service.web.test_invalid_requests import check
 
 TEXT, CHOICES = "A man is playing guitar.", ["music", "it rains", "dog", "guitar"]
 

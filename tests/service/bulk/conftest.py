@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.bulk import cli
-from service.settings import Settings
+from cmow.service.bulk import cli
+from cmow.service.options.settings import Settings
 from tests.tiny_bundle import TinyBundle
 
 Score = Callable[..., int]

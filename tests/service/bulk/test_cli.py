@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from service.bulk import cli
-from service.bulk.encoders import JsonlEncoder
-from service.bulk.readers import JsonlReader, ReadOptions
-from service.bulk.rows import RowCheck
-from service.bulk.run import BulkRun
-from service.bulk.scoring import EngineScorer, LocalSource
-from service.bulk.sinks import PartialFile
+from cmow.service.bulk import cli
+from cmow.service.bulk.encoders import JsonlEncoder
+from cmow.service.bulk.readers import JsonlReader, ReadOptions
+from cmow.service.bulk.rows import RowCheck
+from cmow.service.bulk.run import BulkRun
+from cmow.service.bulk.scoring import EngineScorer, LocalSource
+from cmow.service.bulk.sinks import PartialFile
 from tests.served import open_engine
 from tests.service.bulk.conftest import Score
 from tests.tiny_bundle import TinyBundle
@@ -31,7 +31,7 @@ GOOD = json.dumps({"sentence1": "a dog", "sentence2": "music"}) + "\n"
 def test_nobody_reads_standard_output_any_more(tmp_path: Path, tiny_bundle: TinyBundle) -> None:
     path = tmp_path / "pairs.jsonl"
     path.write_text(GOOD * 5000)
-    command = [sys.executable, "-W", "error", "-m", "service.bulk.cli", str(path), "--task", "similarity"]
+    command = [sys.executable, "-W", "error", "-m", "cmow.service.bulk.cli", str(path), "--task", "similarity"]
     command += ["--block-rows", "100", "--bundle", str(tiny_bundle.path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -139,7 +139,7 @@ def test_closed_streams(
 
 def test_without_standard_error(tmp_path: Path, tiny_bundle: TinyBundle) -> None:
     (tmp_path / "pairs.jsonl").write_text(GOOD)
-    command = [sys.executable, "-W", "error", "-m", "service.bulk.cli", str(tmp_path / "pairs.jsonl")]
+    command = [sys.executable, "-W", "error", "-m", "cmow.service.bulk.cli", str(tmp_path / "pairs.jsonl")]
     command += ["--task", "similarity", "--bundle", str(tiny_bundle.path)]
     done = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *command], stdout=subprocess.PIPE, text=True)
     assert done.returncode == 0

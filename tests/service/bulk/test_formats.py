@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from service.engine import Engine
+from cmow.service.model.engine import Engine
 from tests.served import open_engine
 from tests.service.bulk.conftest import Score
 from tests.tiny_bundle import LABELS, TinyBundle

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loadtest.ray_bulk import findings, make_pairs, score
-from service.bulk import cli
+from cmow.service.bulk import cli
+from loadtest.endurance.ray_bulk import findings, make_pairs, score
 from tests.service.bulk.conftest import Score
 from tests.tiny_bundle import TinyBundle
 
@@ -49,7 +49,7 @@ def test_a_killed_worker_loses_and_repeats_nothing(tmp_path: Path) -> None:
 def test_a_bad_row_is_the_local_engines_error(tmp_path: Path) -> None:
     source = tmp_path / "pairs.parquet"
     pq.write_table(pa.table({"sentence1": ["a dog"] * 50, "sentence2": [*["music"] * 40, "", *["music"] * 9]}), source)
-    command = [sys.executable, "-m", "service.bulk.cli", str(source), "--task", "similarity", "--block-rows", "7"]
+    command = [sys.executable, "-m", "cmow.service.bulk.cli", str(source), "--task", "similarity", "--block-rows", "7"]
     runs = [
         subprocess.run([*command, "--engine", engine], capture_output=True, text=True) for engine in ("local", "ray")
     ]

@@ -15,14 +15,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from service.bulk.encoders import CsvEncoder
-from service.bulk.run import BulkRun
-from service.bulk.sinks import PartialFile, Position
-from service.errors import UsageError
+from cmow.service.bulk.encoders import CsvEncoder
+from cmow.service.bulk.run import BulkRun
+from cmow.service.bulk.sinks import PartialFile, Position
+from cmow.service.errors import UsageError
 from tests.service.bulk.conftest import Score
 from tests.tiny_bundle import WORDS, TinyBundle
 
-COMMAND = [sys.executable, "-W", "error", "-m", "service.bulk.cli"]
+COMMAND = [sys.executable, "-W", "error", "-m", "cmow.service.bulk.cli"]
 ROWS = 2000
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tokenizers
 
-from service.wordpiece.native import NativeWordPiece
+from cmow.service.wordpiece.native import NativeWordPiece
 
 LIMIT = 256
 

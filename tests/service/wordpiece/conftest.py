@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import tokenizers
 
-from service import native
-from service.bundle import TOKENIZER
-from service.settings import BUNDLE
-from service.wordpiece.native import NativeWordPiece
-from service.wordpiece.recipe import read_recipe
+from cmow.service.machine import native
+from cmow.service.model.bundle import TOKENIZER
+from cmow.service.options.settings import BUNDLE
+from cmow.service.wordpiece.native import NativeWordPiece
+from cmow.service.wordpiece.recipe import read_recipe
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ import pytest
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers
 
-from service.wordpiece import characters
-from service.wordpiece.native import NativeWordPiece
-from service.wordpiece.recipe import read_recipe
+from cmow.service.wordpiece import characters
+from cmow.service.wordpiece.native import NativeWordPiece
+from cmow.service.wordpiece.recipe import read_recipe
 from tests.service.wordpiece.agreement import assert_same
 
 TABLE = Path(characters.__file__).with_name("characters_table.h")

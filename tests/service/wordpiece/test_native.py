@@ -22,8 +22,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from service.wordpiece.native import NativeWordPiece
-from service.wordpiece.recipe import UnsupportedError, read_recipe
+from cmow.service.wordpiece.native import NativeWordPiece
+from cmow.service.wordpiece.recipe import UnsupportedError, read_recipe
 from tests.service.wordpiece.agreement import assert_same
 
 fuzz = hypothesis_settings(deadline=None, max_examples=int(os.environ.get("FUZZ_EXAMPLES", "100")))

@@ -8,7 +8,7 @@ import pytest
 import tokenizers
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
-from service.wordpiece.recipe import UnsupportedError, read_recipe
+from cmow.service.wordpiece.recipe import UnsupportedError, read_recipe
 
 VOCABULARY = {"[UNK]": 0, "dog": 1, "##s": 2, "##": 3}
 

@@ -1,0 +1,1 @@
+"""Benchmarks of the ops and of the way from text to embedding."""

@@ -1,0 +1,1 @@
+"""The graphs of a bundle: traced modules, int8 layers, shared weights."""

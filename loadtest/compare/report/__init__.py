@@ -1,0 +1,1 @@
+"""The report of a comparison: bars, charts, tables and the page."""

@@ -1,0 +1,88 @@
+"""What a request costs inline on the event loop, on a worker thread, and through the scheduler.
+
+    python -m loadtest.cost.dispatch
+
+Prints microseconds (medians) for requests of several sizes, one at a time and eight at once: the numbers behind
+``INLINE_*`` in ``service/schedule/scheduler.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Awaitable, Callable
+from statistics import median
+from time import perf_counter
+
+import uvloop
+
+from cmow.service.model.bundle import load_bundle
+from cmow.service.model.engine import Engine
+from cmow.service.observe.metrics import Metrics
+from cmow.service.options.arguments import count
+from cmow.service.options.settings import BUNDLE
+from cmow.service.schedule.admission import Admission
+from cmow.service.schedule.caller import Caller
+from cmow.service.schedule.job import Budget
+from cmow.service.schedule.scheduler import Scheduler
+from cmow.service.text.pairs import SentencePairs
+from loadtest.harness.processes import machine
+
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+Ask = Callable[[], Awaitable[object]]
+
+
+async def microseconds(ask: Ask, together: int, rounds: int) -> float:
+    """Median time for ``together`` requests at once, divided by their number."""
+    times = []
+    for _ in range(rounds):
+        start = perf_counter()
+        await asyncio.gather(*(ask() for _ in range(together)))
+        times.append((perf_counter() - start) / together)
+    return 1e6 * median(times)
+
+
+def ways(engine: Engine, task: str, pairs: SentencePairs) -> dict[str, Ask]:
+    """The same request in three ways."""
+    scheduler = Scheduler(engine, Budget(16_384, 256), Admission(10**6, 10**9, 10**9), Metrics())
+    score = {"similarity": engine.score_similarity, "entailment": engine.score_entailment}[task]
+    scheduled = {"similarity": scheduler.similarity, "entailment": scheduler.entailment}[task]
+
+    def compute() -> object:
+        return score(engine.tokenizer.encode(pairs.texts), pairs.index)
+
+    async def inline() -> object:
+        return compute()
+
+    return {
+        "inline": inline,
+        "thread": lambda: asyncio.get_running_loop().run_in_executor(None, compute),
+        "scheduler": lambda: scheduled(Caller(), pairs),
+    }
+
+
+async def report(engine: Engine, rounds: int) -> None:
+    """A table for each task."""
+    for task in ("similarity", "entailment"):
+        print(f"\n{task}: microseconds a request, alone / eight at once")
+        for size in SIZES:
+            pairs = SentencePairs.of((f"A man is eating food {n}.", f"A man eats bread {n}.") for n in range(size))
+            cells = []
+            for name, ask in ways(engine, task, pairs).items():
+                times = [await microseconds(ask, together, rounds) for together in (1, 8)]
+                cells.append(f"{name} {times[0]:7.0f} / {times[1]:7.0f}")
+            print(f"{size:4d} pairs  " + "   ".join(cells))
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=count, default=30)
+    options = parser.parse_args()
+    print(machine())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(report(Engine(load_bundle(BUNDLE)), options.rounds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Load that lasts or hurts: overload, soak, stop, conformance, a killed worker."""

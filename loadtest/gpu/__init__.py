@@ -1,0 +1,1 @@
+"""Kernels, sessions and DistilBERT on a GPU: ``python -m loadtest.gpu``."""

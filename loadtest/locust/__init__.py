@@ -1,0 +1,1 @@
+"""Step-wise load by Locust: its users, its limits and its runs."""

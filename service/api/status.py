@@ -1,0 +1,107 @@
+"""The endpoints about the service itself: is it well, what does it serve, what has it done."""
+
+from __future__ import annotations
+
+import platform
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from cmow.service.api import tei
+from cmow.service.errors import InferenceError, NotReadyError
+from cmow.service.model.engine import Engine
+from cmow.service.web.dependencies import (
+    READING_ERRORS,
+    ComposerDep,
+    EngineDep,
+    MetricsDep,
+    SettingsDep,
+    errors,
+)
+from cmow.service.web.schemas import (
+    Health,
+    Info,
+    Limits,
+    ModelInfo,
+)
+
+router = APIRouter()
+
+
+@router.get("/health/live", responses=READING_ERRORS)
+async def live() -> Health:
+    """The process answers."""
+    return Health()
+
+
+@router.get("/health/ready", responses=errors(401, 500, 503))
+def ready(engine: EngineDep, composer: ComposerDep) -> Health:
+    """The model works: it has just scored a fixed pair."""
+    try:
+        engine.check()
+        composer.check()
+    except InferenceError as error:
+        raise NotReadyError(f"the model does not work: {error.message}") from error
+    return Health()
+
+
+@router.get("/info", responses=READING_ERRORS)
+async def info(engine: EngineDep, settings: SettingsDep) -> tei.Info:
+    """What serves, and how."""
+    own = Info(
+        model=_model_info(engine),
+        kernel=engine.kernel.name,
+        tokenizer=engine.tokenizer.name,
+        execution_provider=engine.provider,
+        execution_provider_reason=engine.placement.reason,
+        threads=engine.threads,
+        limits=Limits(**settings.model_dump(include=set(Limits.model_fields))),
+        versions=versions(),
+        degraded=engine.degraded,
+    )
+    return tei.describe(own, engine)
+
+
+@router.get("/metrics", responses=READING_ERRORS, response_class=PlainTextResponse)
+def metrics(metrics: MetricsDep) -> Response:
+    """All that Prometheus reads."""
+    return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _model_info(engine: Engine) -> ModelInfo:
+    manifest = engine.bundle.manifest
+    return ModelInfo(
+        name=manifest.name,
+        created=manifest.created.isoformat(),
+        sha256={name: entry.sha256 for name, entry in sorted(manifest.files.items())},
+        labels=manifest.labels,
+        similarity_dim=manifest.dims.similarity_dim,
+        table_dtype=manifest.table_dtype,
+        max_tokens=manifest.max_tokens,
+        paraphrase_threshold=manifest.paraphrase_threshold,
+    )
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """Versions of what the answers depend on."""
+    found = {"service": _version("cmow"), "python": platform.python_version()}
+    onnxruntime = next(
+        (name for name in ("onnxruntime", "onnxruntime-gpu") if _version(name) != UNKNOWN), "onnxruntime"
+    )
+    return found | {
+        name: _version(name) for name in (onnxruntime, "tokenizers", "fastapi", "pydantic", "uvicorn", "numpy")
+    }
+
+
+UNKNOWN = "unknown"
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return UNKNOWN

@@ -1,0 +1,1 @@
+"""The processors and the native libraries of this machine."""

@@ -1,0 +1,1 @@
+"""The model: the bundle, its sessions, and what is computed with them."""

@@ -1,0 +1,1 @@
+"""The service and the bulk command on a Ray cluster."""

@@ -1,0 +1,1 @@
+"""Who runs when, and with whom: admission, batches, deadlines."""

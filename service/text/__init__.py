@@ -1,0 +1,1 @@
+"""Texts to token ids: limits, distinct sentences of pairs, the tokenizer."""

@@ -1,0 +1,1 @@
+"""Scores sentence pairs, similarity and entailment, with a matrix-embedding student instead of a transformer."""

@@ -1,0 +1,55 @@
+"""The fitted numbers against trying every one."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.loop.calibrate import best_temperature, best_threshold, class_weights, expected_calibration_error
+from training.loop.losses import entailment_losses
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-9, 9), st.booleans(), st.integers(1, 5)),
+        min_size=1,
+        max_size=20,
+        unique_by=lambda row: row[0],
+    )
+)
+def test_no_cut_is_better(rows: list[tuple[int, bool, int]]) -> None:
+    scores, positive, weight = (np.array(column) for column in zip(*rows, strict=True))
+    scores = scores / 10
+
+    def right(threshold: float) -> float:
+        return float(weight[(scores >= threshold) == positive].sum())
+
+    threshold = best_threshold(scores, positive, weight.astype(float))
+    assert scores.min() <= threshold <= scores.max() + 1e-3
+    assert right(threshold) == max(right(cut) for cut in np.linspace(-1, 1, 41))
+
+
+def test_the_temperature_undoes_what_made_logits_too_sure() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(4000, 3)
+    labels = torch.distributions.Categorical(logits=logits).sample()
+    accepted = torch.nn.functional.one_hot(labels, 3).bool()
+    temperature = best_temperature(4 * logits, accepted)
+    assert temperature == pytest.approx(4, rel=0.1)
+    losses = [entailment_losses(4 * logits / scale, accepted).mean() for scale in (1.0, temperature)]
+    assert losses[1] < losses[0]
+
+
+def test_calibration_error_is_the_distance_of_confidence_from_accuracy() -> None:
+    confident, right = np.array([0.9, 0.9, 0.9, 0.9, 0.5, 0.5]), np.array([1, 1, 1, 0, 1, 0], bool)
+    assert expected_calibration_error(confident, right) == pytest.approx(4 / 6 * (0.9 - 0.75))
+    assert expected_calibration_error(np.array([1.0]), np.array([True])) == 0
+
+
+def test_classes_weigh_as_asked_whatever_their_counts() -> None:
+    positive = np.array([True, True, True, False])
+    weights = class_weights(positive, 0.25)
+    assert weights.sum() == pytest.approx(1)
+    assert weights[positive].sum() == pytest.approx(0.25)
+    assert class_weights(np.array([True]), 0.25).tolist() == [0.25]

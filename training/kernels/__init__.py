@@ -1,0 +1,1 @@
+"""The encoder's fused CPU kernels for training, and their binding."""

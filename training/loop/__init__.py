@@ -1,0 +1,1 @@
+"""What every stage shares: options, losses, optimisers, checkpoints and the loop itself."""

@@ -1,0 +1,103 @@
+"""What a teacher says of a task's rows: a sequence classifier, or the pair teacher of training.pair_teacher.
+
+Letters: P rows, C outputs of the task (classes, or one score).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from training.data.files import NLI_LABELS, PARAPHRASE_LABELS
+from training.errors import TeacherError
+from training.paper.tasks import TWO_WAY, Examples, Task
+from training.teachers.cross_encoder import NOTE, PairTeacher
+from training.teachers.sentence import length_batches, resolve_teacher
+
+Array = NDArray[np.float32]
+
+
+def teacher_outputs(name: str, task: Task, examples: Examples, device: torch.device, max_tokens: int) -> Array:
+    """Logits, or scores from 0 to 1, float32 [P, C] of the teacher ``name``, a folder or a hub name."""
+    if (Path(name) / NOTE).is_file():
+        return _pair_teacher_outputs(name, task, examples, device)
+    return SequenceTeacher(name, task, device, max_tokens).outputs(examples)
+
+
+def _pair_teacher_outputs(name: str, task: Task, examples: Examples, device: torch.device) -> Array:
+    if not task.is_pair:
+        raise TeacherError(f"{name}: a teacher of pairs, expected one of single sentences for {task.folder}")
+    teacher = PairTeacher.load(Path(name), device)
+    judged = teacher.judge([(left, right) for left, right in examples.texts])
+    if task.is_regression:
+        return np.asarray(1 / (1 + np.exp(-judged.similarity[:, None])), np.float32)
+    if task.labels == PARAPHRASE_LABELS:
+        return np.column_stack([np.zeros_like(judged.paraphrase), judged.paraphrase])
+    if task.labels == NLI_LABELS:
+        return judged.entailment.astype(np.float32)
+    otherwise = np.logaddexp(judged.entailment[:, 1], judged.entailment[:, 2])
+    two_way = np.column_stack([judged.entailment[:, 0], otherwise])
+    return two_way[:, [TWO_WAY.index(label) for label in task.labels]]
+
+
+def save_outputs(path: Path, name: str, outputs: Array) -> None:
+    """Keep the ``outputs`` [P, C] of the teacher ``name`` in ``path``, which appears when it is complete."""
+    with path.with_suffix(".new").open("wb") as file:
+        np.savez(file, outputs=outputs, teacher=np.array(name))
+    path.with_suffix(".new").replace(path)
+
+
+def load_outputs(path: Path, name: str, shape: tuple[int, int]) -> Array:
+    """The outputs of the teacher ``name`` in ``path``; ``TeacherError`` where it holds others or another ``shape``."""
+    with np.load(path) as kept:
+        outputs, teacher = kept["outputs"], str(kept["teacher"])
+    if teacher != name or outputs.shape != shape:
+        raise TeacherError(f"{path}: expected {shape} outputs of {name}, found {outputs.shape} of {teacher}")
+    return np.asarray(outputs, np.float32)
+
+
+class SequenceTeacher:
+    """A transformers sequence classifier; its labels go by name where it names the task's, else by number."""
+
+    def __init__(self, name: str, task: Task, device: torch.device, max_tokens: int) -> None:
+        source = resolve_teacher(name)
+        try:
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(source)
+            model, found = AutoModelForSequenceClassification.from_pretrained(
+                source, dtype=torch.float32, output_loading_info=True
+            )
+        except (OSError, ValueError, SafetensorError) as error:
+            raise TeacherError(f"{name}: expected a sequence classifier's folder or hub name: {error}") from error
+        if missing := sorted(found["missing_keys"]):
+            raise TeacherError(f"{name}: expected all weights of a sequence classifier, found none for {missing}")
+        if model.config.num_labels != task.outputs:
+            raise TeacherError(
+                f"{name}: expected {task.outputs} outputs for {task.folder}, found {model.config.num_labels}"
+            )
+        self.model, self.task, self.device, self.max_tokens = model.train(False).to(device), task, device, max_tokens
+        names = [str(model.config.id2label[row]).lower() for row in range(task.outputs)]
+        by_name = sorted(names) == sorted(task.labels)
+        self.columns = [names.index(label) for label in task.labels] if by_name else list(range(task.outputs))
+
+    @torch.inference_mode()
+    def outputs(self, examples: Examples, batch_tokens: int = 4096) -> Array:
+        """Logits, or scores from 0 to 1, float32 [P, C]."""
+        columns = [list(column) for column in zip(*examples.texts, strict=True)]
+        encoded = self.tokenizer(*columns, truncation="longest_first", max_length=self.max_tokens)
+        ids = encoded["input_ids"]
+        result = np.empty((len(examples), self.task.outputs), np.float32)
+        for rows in length_batches([len(row) for row in ids], batch_tokens):
+            inputs = {
+                name: torch.tensor([values[row] for row in rows], device=self.device)
+                for name, values in encoded.items()
+            }
+            result[rows] = self.model(**inputs).logits.float().cpu().numpy()
+        if self.task.is_regression:
+            return (result - self.task.low) / (self.task.high - self.task.low)
+        return result[:, self.columns]

@@ -1,0 +1,1 @@
+"""The student: encoder, heads, and its packed batches."""

@@ -1,0 +1,1 @@
+"""The teachers: of sentences, and of pairs."""

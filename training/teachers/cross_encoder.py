@@ -1,0 +1,157 @@
+"""The pair teacher: a BERT-like encoder that reads both sentences together and judges the pair in three ways.
+
+One pass over ``[CLS] sentence1 [SEP] sentence2 [SEP]`` gives the logits of entailment, neutral and contradiction, the
+logit of the similarity (scaled to 0..1) and the logit of "is a paraphrase". One encoder for all three tasks labels a
+pair at the cost of one.
+
+Letters: P pairs, L tokens of a pair, H hidden size.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
+
+from training.data.files import NLI_LABELS
+from training.errors import TeacherError
+from training.teachers.sentence import length_batches, load_encoder
+
+WEIGHTS, NOTE = "cross_encoder.safetensors", "cross_encoder.json"
+
+
+class PairLogits(NamedTuple):
+    """Logits of P pairs: entailment [P, 3] in the order of ``NLI_LABELS``, similarity [P], paraphrase [P]."""
+
+    entailment: Tensor
+    similarity: Tensor
+    paraphrase: Tensor
+
+
+class Judgements(NamedTuple):
+    """``PairLogits`` as float32 arrays."""
+
+    entailment: NDArray[Any]
+    similarity: NDArray[Any]
+    paraphrase: NDArray[Any]
+
+
+class PairTokens(NamedTuple):
+    """Token ids of one pair and, of the same length, the segment of each token."""
+
+    ids: list[int]
+    segments: list[int]
+
+
+class CrossEncoder(nn.Module):
+    """A pretrained encoder, pooled as its first state beside the mean of all, one hidden layer and three heads."""
+
+    def __init__(self, encoder: nn.Module, hidden_size: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.pool = nn.Linear(2 * hidden_size, hidden_size)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(hidden_size, len(NLI_LABELS) + 2)
+
+    def forward(self, ids: Tensor, segments: Tensor) -> PairLogits:
+        """Logits of pairs of one length, int64 ``ids`` and ``segments`` [P, L]."""
+        inputs = {"input_ids": ids}
+        if getattr(self.encoder.config, "type_vocab_size", 0) > 1:
+            inputs["token_type_ids"] = segments
+        states = self.encoder(**inputs).last_hidden_state  # [P, L, H]
+        pooled = torch.cat([states[:, 0], states.mean(dim=1)], dim=1)  # [P, 2 H]
+        logits = self.output(self.dropout(torch.tanh(self.pool(pooled)))).float()
+        return PairLogits(logits[:, : len(NLI_LABELS)], logits[:, -2], logits[:, -1])
+
+
+class PairTeacher:
+    """A cross-encoder with its tokeniser; pairs run in batches of exactly one length, so that nothing is padded."""
+
+    def __init__(self, model: CrossEncoder, tokenizer: Any, max_tokens: int) -> None:
+        self.model, self.tokenizer, self.max_tokens = model, tokenizer, max_tokens
+
+    @staticmethod
+    def pretrained(name: str, max_tokens: int) -> PairTeacher:
+        """An encoder by packaged name, local folder or hub name, with fresh heads."""
+        encoder, tokenizer = load_encoder(name, max_tokens, torch.float32, "sdpa")
+        return PairTeacher(CrossEncoder(encoder, encoder.config.hidden_size), tokenizer, max_tokens)
+
+    @staticmethod
+    def load(folder: Path, device: torch.device | str = "cpu") -> PairTeacher:
+        """The teacher that ``save`` wrote, in bfloat16 on ``device``, to judge with.
+
+        ``TeacherError`` where the folder holds none.
+        """
+        try:
+            note = json.loads((folder / NOTE).read_text())
+            weights = load_file(folder / WEIGHTS)
+            # Eager attention is the faster one for short sequences on a CPU.
+            encoder = AutoModel.from_config(AutoConfig.from_pretrained(folder), attn_implementation="eager")
+            model = CrossEncoder(encoder, encoder.config.hidden_size)
+            model.load_state_dict(weights)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise TeacherError(f"{folder}: expected a pair teacher made by training.pair_teacher: {error}") from error
+        model.bfloat16().eval().to(device)
+        return PairTeacher(model, AutoTokenizer.from_pretrained(folder), note["max_tokens"])
+
+    def save(self, folder: Path) -> None:
+        """Write weights, configuration and tokeniser into ``folder``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(self.model.state_dict(), folder / WEIGHTS)
+        cast(PreTrainedModel, self.model.encoder).config.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        (folder / NOTE).write_text(json.dumps({"max_tokens": self.max_tokens}) + "\n")
+
+    def tokenize(self, pairs: Sequence[tuple[str, str]]) -> list[PairTokens]:
+        """Both texts of every pair in one sequence; the longer one is cut first."""
+        if not pairs:
+            return []
+        left, right = map(list, zip(*pairs, strict=True))
+        encoded = self.tokenizer(
+            left, right, truncation="longest_first", max_length=self.max_tokens, return_token_type_ids=True
+        )
+        return [PairTokens(*both) for both in zip(encoded["input_ids"], encoded["token_type_ids"], strict=True)]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    def stack(self, tokens: Sequence[PairTokens]) -> tuple[Tensor, Tensor]:
+        """``ids`` and ``segments`` [P, L] of pairs of one length."""
+        ids, segments = zip(*tokens, strict=True)
+        return torch.tensor(ids, device=self.device), torch.tensor(segments, device=self.device)
+
+    @torch.inference_mode()
+    def judge(self, pairs: Sequence[tuple[str, str]], batch_tokens: int = 4096) -> Judgements:
+        """Logits of P ``pairs``, in bfloat16 precision."""
+        tokens = self.tokenize(pairs)
+        result = Judgements(np.empty((len(tokens), 3), np.float32), *np.empty((2, len(tokens)), np.float32))
+        self.model.eval()
+        for rows in length_batches([len(pair.ids) for pair in tokens], batch_tokens):
+            with torch.autocast(
+                self.device.type, torch.bfloat16, enabled=self.model.pool.weight.dtype == torch.float32
+            ):
+                logits = self.model(*self.stack([tokens[row] for row in rows]))
+            for array, values in zip(result, logits, strict=True):
+                array[rows] = values.float().cpu().numpy()
+        return result
+
+
+def shuffled_length_batches(lengths: list[int], batch_tokens: int, seed: int) -> Iterator[list[int]]:
+    """``length_batches`` of shuffled rows, in shuffled order; the same for the same ``seed``."""
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(lengths))
+    batches = [
+        [int(order[row]) for row in rows] for rows in length_batches([lengths[row] for row in order], batch_tokens)
+    ]
+    yield from (batches[index] for index in random.permutation(len(batches)))
