@@ -16,7 +16,7 @@ from cmow.service.model.bundle import TableDtype
 from export.ops.align_reference import align_pairs
 from export.ops.device_batch import device_batch, device_pairs
 from export.ops.hybrid_reference import hybrid_encode
-from tests.export import test_align_pairs
+from tests.export.ops import test_align_pairs
 from tests.export.ops.test_hybrid_encode import (
     DTYPES,
     ODD_LENGTHS,

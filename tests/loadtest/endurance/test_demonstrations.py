@@ -11,7 +11,8 @@ import pytest
 
 from cmow.service.model.engine import Engine
 from cmow.service.options.settings import Settings
-from loadtest import dispatch, overhead, overload, profile, soak, stop
+from loadtest.cost import dispatch, overhead, profile
+from loadtest.endurance import overload, soak, stop
 from loadtest.harness.client import Connection
 from loadtest.harness.processes import Running, serving
 from loadtest.harness.traffic import Question, percentile, questions

@@ -25,10 +25,10 @@ from tests.training.tiny_project import (
     write_data,
     write_rows,
 )
-from training import glue, glue_table
 from training.data.files import NLI_LABELS, PARAPHRASE_LABELS, DataError
 from training.errors import TeacherError
 from training.loop.parallel import Processes
+from training.paper import glue, glue_table
 from training.paper.classifier import Classifier, embedding_columns, join_pairs
 from training.paper.glue import PRESETS, GlueConfig, read_config, run_task
 from training.paper.glue_table import Result, read_results, table
