@@ -1,6 +1,6 @@
 """Every error of the service, and its HTTP status.
 
-ServiceError
+CmowError
 ├── StartError                  the service cannot start; the command line prints the message and exits with 2
 │   ├── BundleError             the bundle is missing, damaged, or of another format
 │   ├── KernelError             the fused kernel is required and cannot be had
@@ -45,7 +45,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 
-class ServiceError(Exception):
+class CmowError(Exception):
     """Root of the tree. ``type`` is the name that clients see, ``param`` the field at fault, as in ``sentence2[3]``."""
 
     type: ClassVar[str] = "internal_error"
@@ -56,7 +56,7 @@ class ServiceError(Exception):
         self.param = param
 
 
-class StartError(ServiceError):
+class StartError(CmowError):
     """The service cannot start."""
 
 
@@ -80,7 +80,7 @@ class WorkerError(StartError):
     """The worker processes do not come up."""
 
 
-class BulkError(ServiceError):
+class BulkError(CmowError):
     """A bulk run cannot go on."""
 
 
@@ -92,29 +92,29 @@ class BadRowError(BulkError):
     """A row of a bulk run's input cannot be scored; the message names file and line."""
 
 
-class InferenceError(ServiceError):
+class InferenceError(CmowError):
     """The model gave what it never should."""
 
 
-class NotReadyError(ServiceError):
+class NotReadyError(CmowError):
     """The readiness check failed."""
 
     type = "not_ready"
 
 
-class DeadlineError(ServiceError):
+class DeadlineError(CmowError):
     """The answer did not come in time."""
 
     type = "deadline_exceeded"
 
 
-class ClientGoneError(ServiceError):
+class ClientGoneError(CmowError):
     """The client closed the connection before its answer."""
 
     type = "client_gone"
 
 
-class RequestError(ServiceError):
+class RequestError(CmowError):
     """The client's mistake, or more than the service takes."""
 
 
@@ -248,7 +248,7 @@ class InvalidStateError(InvalidInputError):
     type = "invalid_state"
 
 
-HTTP_STATUS: dict[type[ServiceError], int] = {
+HTTP_STATUS: dict[type[CmowError], int] = {
     MalformedRequestError: 400,
     MalformedBodyError: 400,
     HeaderError: 400,
@@ -262,7 +262,7 @@ HTTP_STATUS: dict[type[ServiceError], int] = {
     OverloadedError: 429,
     HeadTooLargeError: 431,
     ClientGoneError: 499,  # as nginx logs it; no client ever sees it
-    ServiceError: 500,
+    CmowError: 500,
     NotReadyError: 503,
     DeadlineError: 504,
 }
@@ -271,7 +271,7 @@ FRAMEWORK_ERRORS = {404: "not_found", 405: "method_not_allowed"}
 OTHER_FRAMEWORK_ERROR = "http_error"
 
 
-def status_of(kind: type[ServiceError]) -> int:
+def status_of(kind: type[CmowError]) -> int:
     """HTTP status of the nearest class above ``kind`` in ``HTTP_STATUS``, or of itself."""
     return next(HTTP_STATUS[cls] for cls in kind.__mro__ if cls in HTTP_STATUS)
 
@@ -279,14 +279,14 @@ def status_of(kind: type[ServiceError]) -> int:
 def error_types() -> dict[int, list[str]]:
     """Every ``type`` that a reply can have, by status, for the documentation."""
     types: dict[int, set[str]] = {}
-    kinds: list[type[ServiceError]] = [ServiceError, NotReadyError, DeadlineError, *_below(RequestError)]
+    kinds: list[type[CmowError]] = [CmowError, NotReadyError, DeadlineError, *_below(RequestError)]
     for kind in kinds:
         if "type" in vars(kind):
             types.setdefault(status_of(kind), set()).add(kind.type)
     return {status: sorted(names) for status, names in sorted(types.items())}
 
 
-def _below(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:
+def _below(kind: type[CmowError]) -> Iterator[type[CmowError]]:
     for child in kind.__subclasses__():
         yield child
         yield from _below(child)

@@ -37,7 +37,7 @@ def engine() -> Engine:
 
 def test_near_sentences_score_higher_than_far_ones(engine: Engine) -> None:
     eating = "A man is eating food."
-    near, far = engine.similarity(
+    near, far = engine.answer("similarity", 
         [(eating, "A man is eating a piece of bread."), (eating, "The girl is carrying a baby.")]
     )
     assert near > far + 0.2
@@ -45,7 +45,7 @@ def test_near_sentences_score_higher_than_far_ones(engine: Engine) -> None:
 
 def test_similarity_is_symmetric_and_one_for_the_same_text(engine: Engine) -> None:
     one, other = COOKING[0], FOOTBALL[0]
-    there, back, same = engine.similarity([(one, other), (other, one), (one, one)])
+    there, back, same = engine.answer("similarity", [(one, other), (other, one), (one, one)])
     assert there == back
     assert same == pytest.approx(1, abs=1e-6)
 
@@ -53,16 +53,16 @@ def test_similarity_is_symmetric_and_one_for_the_same_text(engine: Engine) -> No
 def test_relatedness_sees_a_negation_that_the_cosine_does_not(engine: Engine) -> None:
     riding = "A man is riding a horse."
     pairs = [(riding, "A man is not riding a horse."), (riding, "A person is on a horse.")]
-    negated, paraphrased = engine.similarity(pairs)
+    negated, paraphrased = engine.answer("similarity", pairs)
     assert negated > paraphrased
-    negated, paraphrased = engine.relatedness(pairs)
+    negated, paraphrased = engine.answer("relatedness", pairs)
     assert negated < paraphrased
 
 
 def test_what_follows_is_entailed(engine: Engine) -> None:
     premise = "A soccer game with multiple males playing."
     pairs = [(premise, "Some men are playing a sport."), (premise, "The men are asleep in bed.")]
-    labels = [engine.bundle.manifest.labels[row.argmax()] for row in engine.entailment(pairs)]
+    labels = [engine.bundle.manifest.labels[row.argmax()] for row in engine.answer("entailment", pairs)]
     assert labels == ["entailment", "contradiction"]
 
 

@@ -105,17 +105,17 @@ def score_pairs(engine: Engine, pairs: list[Pair]) -> tuple[str, Scores]:
     """(task, scores) of one split; what its rows carry decides the task."""
     texts = [(pair.sentence1, pair.sentence2) for pair in pairs]
     if len(scores := gold_scores(pairs)):
-        related = correlations(engine.relatedness(texts), scores)
-        cosine = correlations(engine.similarity(texts), scores)
+        related = correlations(engine.answer("relatedness", texts), scores)
+        cosine = correlations(engine.answer("similarity", texts), scores)
         return "similarity", cosine | {f"relatedness_{metric}": value for metric, value in related.items()}
     gold = [str(pair.label) for pair in pairs]
     if set(gold) <= set(PARAPHRASE_LABELS):
-        cosine = paraphrase_scores(engine.similarity(texts), gold, engine.bundle.manifest.paraphrase_threshold)
-        head = paraphrase_scores(engine.paraphrase(texts), gold, 0.5)
+        cosine = paraphrase_scores(engine.answer("similarity", texts), gold, engine.bundle.manifest.paraphrase_threshold)
+        head = paraphrase_scores(engine.answer("paraphrase", texts), gold, 0.5)
         return "paraphrase", head | {f"cosine_{metric}": value for metric, value in cosine.items()}
     if unknown := set(gold) - {*NLI_LABELS, NOT_ENTAILMENT}:
         raise DataError(f"expected labels of {NLI_LABELS}, {NOT_ENTAILMENT!r} or {PARAPHRASE_LABELS}, found {unknown}")
-    return "nli", nli_scores(engine.entailment(texts), gold)
+    return "nli", nli_scores(engine.answer("entailment", texts), gold)
 
 
 def score_file(engine: Engine, path: Path) -> tuple[str, int, Scores]:

@@ -38,8 +38,8 @@ class RelatednessConfig:
 
 def evidence(engine: Engine, pairs: list[TextPair]) -> Evidence:
     """What ``engine`` says of P pairs."""
-    both_ways = engine.entailment([*pairs, *((right, left) for left, right in pairs)])
-    return Evidence.of(engine.similarity(pairs), both_ways, engine.bundle.manifest.labels)
+    both_ways = engine.answer("entailment", [*pairs, *((right, left) for left, right in pairs)])
+    return Evidence.of(engine.answer("similarity", pairs), both_ways, engine.bundle.manifest.labels)
 
 
 def fit_relatedness(engine: Engine, data: Path) -> Relatedness:

@@ -8,7 +8,7 @@ however share the machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Lock
 from typing import Annotated
@@ -16,15 +16,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from pydantic import ConfigDict, Field
 
-from cmow.service.api.model import Model, ModelDep
 from cmow.service.errors import BaselineNotFoundError, OverloadedError, TooManyTokensError
 from cmow.service.model.baseline import Baseline, BaselineManifest, Baselines, Task
 from cmow.service.model.comparison import Side, compare
-from cmow.service.schedule.scheduler import Check
-from cmow.service.text.pairs import SentencePairs, Sides
-from cmow.service.text.texts import PairLimits
-from cmow.service.web.body import parse_body
-from cmow.service.web.dependencies import SCORING_ERRORS, Body, errors, reads
+from cmow.service.model.model import Model
+from cmow.service.model.work import Work
+from cmow.service.text.pairs import Sides
+from cmow.service.text.tokenizer import Part
+from cmow.service.web.dependencies import SCORING_ERRORS, CallerDep, Payload, SchedulerDep, errors, reads
 from cmow.service.web.schemas import Texts
 from cmow.service.web.validation import Wire, parse
 
@@ -92,15 +91,18 @@ ComparisonsDep = Annotated[Comparisons, Depends(_comparisons)]
 
 
 @router.post("/compare", openapi_extra=reads(CompareRequest), responses=SCORING_ERRORS | errors(404))
-async def compare_with_baseline(body: Body, model: ModelDep, comparisons: ComparisonsDep) -> CompareResponse:
+async def compare_with_baseline(
+    payload: Payload, scheduler: SchedulerDep, caller: CallerDep, comparisons: ComparisonsDep
+) -> CompareResponse:
     """The same pairs through the student and through a DistilBERT: latency, throughput, and scores where it has any."""
-    request = await parse_body(body, partial(parse, CompareRequest))
+    request = parse(CompareRequest, payload)
     name = _choose(request.baseline, comparisons.baselines.names)
     sides = Sides(request.sentence1, request.sentence2, ("sentence1", "sentence2"))
-    pairs = sides.pairs(PairLimits(min(MOST_PAIRS, model.limits.max_pairs), model.limits.max_text_chars))
-    check = partial(sides.check_tokens, pairs)
-    work = partial(_measure, request, model, comparisons, name, pairs, check)
-    return await model.call(len(pairs.index), work)
+    limits = scheduler.model.limits
+    pairs = sides.pairs(replace(limits, max_pairs=min(MOST_PAIRS, limits.max_pairs)))
+    work = Work("similarity", pairs.texts, pairs.index, sides)
+    compute = partial(_measure, request, scheduler.model, comparisons, name, work)
+    return await scheduler.call(caller, len(work.pairs), compute)
 
 
 def _choose(name: str | None, names: list[str]) -> str:
@@ -113,19 +115,17 @@ def _choose(name: str | None, names: list[str]) -> str:
     return name
 
 
-def _measure(
-    request: CompareRequest, model: Model, comparisons: Comparisons, name: str, pairs: SentencePairs, check: Check
-) -> CompareResponse:
+def _measure(request: CompareRequest, model: Model, comparisons: Comparisons, name: str, work: Work) -> CompareResponse:
     """On a worker thread, and one at a time even where the client of a running one has left."""
     if not comparisons.turn.acquire(blocking=False):
         raise OverloadedError("expected no other comparison to be running, got one: ask again when it has ended")
     try:
-        engine = model.scheduler.engine
-        check(engine.tokenizer.encode(pairs.texts))
-        texts = [(pairs.texts[left], pairs.texts[right]) for left, right in pairs.index]
+        packed = model.engine.tokenizer.encode(work.texts)
+        work.check(Part(packed, 0, len(packed)))
+        texts = [(work.texts[left], work.texts[right]) for left, right in work.pairs]
         baseline = comparisons.baselines.open(name)
         truncated = _check_size(baseline, texts)
-        sides = compare(engine, baseline, request.task, texts, request.runs)
+        sides = compare(model.engine, baseline, request.task, texts, request.runs)
         return _reply(request.task, model, baseline, sides, len(texts), truncated)
     finally:
         comparisons.turn.release()
@@ -147,7 +147,7 @@ def _reply(
     return CompareResponse(
         task=task,
         pairs=pairs,
-        threads=model.scheduler.engine.threads,
+        threads=model.engine.threads,
         baseline=baseline.manifest.name,
         sides=[
             _wire_side(student, model.manifest.name, model.manifest.labels, pairs),

@@ -9,24 +9,21 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from cmow.service.api.model import ModelDep
 from cmow.service.api.vectors import to_base64
 from cmow.service.errors import InvalidStateError
 from cmow.service.model.bundle import WEIGHTS, Manifest
 from cmow.service.model.composer import State, check_state, compose
-from cmow.service.model.engine import Floats
-from cmow.service.schedule.scheduler import anything
+from cmow.service.model.engine import NO_PAIRS, Floats
+from cmow.service.model.work import LongTexts, Work
 from cmow.service.text.texts import TextList, check_count
 from cmow.service.text.tokenizer import PackedTokens
-from cmow.service.web.body import parse_body
-from cmow.service.web.dependencies import SCORING_ERRORS, Body, ComposerDep, reads
+from cmow.service.web.dependencies import SCORING_ERRORS, CallerDep, ComposerDep, Payload, SchedulerDep, reads
 from cmow.service.web.validation import TAG, Wire, parse
 
 router = APIRouter()
@@ -79,27 +76,31 @@ class ComposeResponse(Wire):
 
 
 @router.post("/embed/compose", openapi_extra=reads(ComposeRequest), responses=SCORING_ERRORS)
-async def embed_composed(body: Body, model: ModelDep, composer: ComposerDep) -> ComposeResponse:
+async def embed_composed(
+    payload: Payload, scheduler: SchedulerDep, caller: CallerDep, composer: ComposerDep
+) -> ComposeResponse:
     """Unit-length embedding of the parts joined, from their states alone: the same as that of the joined text."""
-    request = await parse_body(body, partial(parse, ComposeRequest))
+    request = parse(ComposeRequest, payload)
+    model = scheduler.model
     check_count("parts", len(request.parts), model.limits.max_pairs)
     known = _known_states(request.parts, model.manifest)
     texts = TextParts.of(request.parts)
-    values, check = model.read(texts, request.truncate) if texts.rows else ([], anything)
+    long: LongTexts = "cut" if request.truncate else "refuse"
+    work = model.texts(texts, long, "states") if texts.rows else Work("states", [], NO_PAIRS)
 
-    def work(packed: PackedTokens) -> tuple[State, Floats]:
+    def compute(packed: PackedTokens) -> tuple[State, Floats]:
         states = known | dict(zip(texts.rows, composer.states(packed), strict=True))
         whole = compose((states[row] for row in sorted(states)), model.manifest.dims)
         if whole.tokens > MOST_TOKENS:
             raise InvalidStateError(f"parts: expected at most {MOST_TOKENS} tokens in all, got {whole.tokens}", "parts")
         return whole, composer.embed(whole)
 
-    whole, embedding = await model.call_on_tokens(values, check, len(request.parts), work)
+    whole, embedding = await scheduler.call_on_tokens(caller, len(request.parts), work, compute)
     return ComposeResponse(
         embedding=embedding.tolist(),
         tokens=whole.tokens,
         state=_to_wire(whole, model.manifest) if request.return_state else None,
-        model=model.manifest.name,
+        model=model.name,
     )
 
 

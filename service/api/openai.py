@@ -7,20 +7,25 @@ this model was not trained to put the most important ones first.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag
 
-from cmow.service.api.model import ModelDep
 from cmow.service.api.vectors import shorten, to_base64
 from cmow.service.model.bundle import Manifest
 from cmow.service.model.engine import Floats
-from cmow.service.schedule.scheduler import Scored
+from cmow.service.model.work import Scored
 from cmow.service.text.texts import TextList
-from cmow.service.web.body import parse_body
-from cmow.service.web.dependencies import READING_ERRORS, SCORING_ERRORS, Body, errors, reads
+from cmow.service.web.dependencies import (
+    READING_ERRORS,
+    SCORING_ERRORS,
+    CallerDep,
+    Payload,
+    SchedulerDep,
+    errors,
+    reads,
+)
 from cmow.service.web.validation import TAG, Wire, parse
 
 router = APIRouter(tags=["OpenAI"])
@@ -100,29 +105,28 @@ class ModelList(Wire):
 
 
 @router.post("/v1/embeddings", openapi_extra=reads(EmbeddingsRequest), responses=SCORING_ERRORS | errors(404))
-async def embeddings(body: Body, model: ModelDep) -> EmbeddingsResponse:
+async def embeddings(payload: Payload, scheduler: SchedulerDep, caller: CallerDep) -> EmbeddingsResponse:
     """Unit-length embeddings of texts."""
-    request = await parse_body(body, partial(parse, EmbeddingsRequest))
+    request = parse(EmbeddingsRequest, payload)
+    model = scheduler.model
     model.check_name(request.model)
     model.check_dimensions(request.dimensions)
-    embedded = await model.embed(TextList("input", request.input))
+    embedded = await scheduler.score(caller, model.texts(TextList("input", request.input), "refuse"))
     vectors = shorten(embedded.values, request.dimensions)
-    return EmbeddingsResponse(
-        data=_data(vectors, request.encoding_format), model=model.manifest.name, usage=Usage.of(embedded)
-    )
+    return EmbeddingsResponse(data=_data(vectors, request.encoding_format), model=model.name, usage=Usage.of(embedded))
 
 
 @router.get("/v1/models", responses=READING_ERRORS)
-async def models(model: ModelDep) -> ModelList:
+async def models(scheduler: SchedulerDep) -> ModelList:
     """The models served: one."""
-    return ModelList(data=[_card(model.manifest)])
+    return ModelList(data=[_card(scheduler.model.manifest)])
 
 
 @router.get("/v1/models/{name:path}", responses=READING_ERRORS | errors(404))
-async def one_model(name: str, model: ModelDep) -> ModelCard:
+async def one_model(name: str, scheduler: SchedulerDep) -> ModelCard:
     """The model served, by its name."""
-    model.check_name(name)
-    return _card(model.manifest)
+    scheduler.model.check_name(name)
+    return _card(scheduler.model.manifest)
 
 
 def _data(vectors: Floats, encoding: str | None) -> list[Embedding]:

@@ -7,19 +7,16 @@ Cohere's default and not Jina's. ``rank_fields`` takes only ``["text"]``, the on
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Literal
 from uuid import uuid4
 
 from fastapi import APIRouter
 from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag
 
-from cmow.service.api.model import ModelDep
 from cmow.service.api.openai import Usage
-from cmow.service.api.tei import best_first
+from cmow.service.model.ranking import best_first
 from cmow.service.text.pairs import Sides
-from cmow.service.web.body import parse_body
-from cmow.service.web.dependencies import SCORING_ERRORS, Body, errors, reads
+from cmow.service.web.dependencies import SCORING_ERRORS, CallerDep, Payload, SchedulerDep, errors, reads
 from cmow.service.web.validation import TAG, Wire, parse
 
 router = APIRouter(tags=["Cohere and Jina"])
@@ -114,16 +111,17 @@ class RerankResponse(Wire):
     responses=SCORING_ERRORS | errors(404),
     response_model_exclude_none=True,
 )
-async def rerank(body: Body, model: ModelDep) -> RerankResponse:
+async def rerank(payload: Payload, scheduler: SchedulerDep, caller: CallerDep) -> RerankResponse:
     """Documents by their similarity to a query, the best first."""
-    request = await parse_body(body, partial(parse, RerankRequest))
+    request = parse(RerankRequest, payload)
+    model, texts = scheduler.model, request.texts
     model.check_name(request.model)
-    texts = request.texts
-    scored = await model.similarity(Sides(request.query, texts, ("query", "documents")))
+    work = model.pairs("similarity", Sides(request.query, texts, ("query", "documents")), "refuse")
+    scored = await scheduler.score(caller, work)
     scores = scored.values.tolist()
     return RerankResponse(
         id=str(uuid4()),
-        model=model.manifest.name,
+        model=model.name,
         results=[
             Ranked(
                 index=row,

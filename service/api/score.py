@@ -5,7 +5,6 @@ Ignored: ``user`` and ``priority``. ``truncate_prompt_tokens`` takes only -1, th
 
 from __future__ import annotations
 
-from functools import partial
 from time import time
 from typing import Literal
 from uuid import uuid4
@@ -13,11 +12,10 @@ from uuid import uuid4
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field
 
-from cmow.service.api.model import ModelDep
 from cmow.service.api.openai import Usage
+from cmow.service.model.work import LongTexts
 from cmow.service.text.pairs import Sides
-from cmow.service.web.body import parse_body
-from cmow.service.web.dependencies import SCORING_ERRORS, Body, errors, reads
+from cmow.service.web.dependencies import SCORING_ERRORS, CallerDep, Payload, SchedulerDep, errors, reads
 from cmow.service.web.schemas import Texts
 from cmow.service.web.validation import Wire, parse
 
@@ -60,16 +58,18 @@ class ScoreResponse(Wire):
 
 @router.post("/score", openapi_extra=reads(ScoreRequest), responses=SCORING_ERRORS | errors(404))
 @router.post("/v1/score", openapi_extra=reads(ScoreRequest), responses=SCORING_ERRORS | errors(404))
-async def score(body: Body, model: ModelDep) -> ScoreResponse:
+async def score(payload: Payload, scheduler: SchedulerDep, caller: CallerDep) -> ScoreResponse:
     """How close in meaning the texts of each pair are."""
-    request = await parse_body(body, partial(parse, ScoreRequest))
+    request = parse(ScoreRequest, payload)
+    model = scheduler.model
     model.check_name(request.model)
     sides = Sides(request.text_1, request.text_2, ("text_1", "text_2"))
-    scored = await model.similarity(sides, truncate=request.truncate_prompt_tokens is not None)
+    long: LongTexts = "refuse" if request.truncate_prompt_tokens is None else "cut"
+    scored = await scheduler.score(caller, model.pairs("similarity", sides, long))
     return ScoreResponse(
         id=f"score-{uuid4().hex}",
         created=int(time()),
-        model=model.manifest.name,
+        model=model.name,
         data=[Score(index=row, score=value) for row, value in enumerate(scored.values.tolist())],
         usage=Usage.of(scored),
     )

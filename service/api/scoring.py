@@ -8,33 +8,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import partial
-from typing import Literal
 
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import to_json
 
 from cmow.service.api import tei
-from cmow.service.api.model import Model
-from cmow.service.options.settings import Settings
-from cmow.service.schedule.caller import Caller
-from cmow.service.schedule.scheduler import Check, Scheduler, Scored
-from cmow.service.text.pairs import SentencePairs
-from cmow.service.text.texts import PairLimits
-from cmow.service.web.body import parse_body, read_body
-from cmow.service.web.dependencies import SCORING_ERRORS, caller_of, reads
+from cmow.service.model.model import MODES
+from cmow.service.model.work import Scored
+from cmow.service.schedule.scheduler import Scheduler
+from cmow.service.web.dependencies import SCORING_ERRORS, reads
+from cmow.service.web.request import caller_of, read_json
 from cmow.service.web.schemas import (
     EntailmentRequest,
     EntailmentResponse,
-    PairRequest,
     SimilarityRequest,
     SimilarityResponse,
 )
 from cmow.service.web.validation import parse
-
-# text-embeddings-inference's shape brings its bare list of cosines.
-Kind = Literal["cosine", "paraphrase", "relatedness", "bare"]
 
 
 def add_scoring_routes(app: FastAPI) -> None:
@@ -63,56 +54,29 @@ def scoring_routes(app: FastAPI) -> Iterator[APIRoute]:
 async def similarity(request: Request) -> Response:
     """How close in meaning the sentences of each pair are; text-embeddings-inference's shape brings its bare list."""
     scheduler: Scheduler = request.app.state.scheduler
-    caller, settings = caller_of(request), request.app.state.settings
-    body = await read_body(request)
-    pairs, check, kind = await parse_body(body, partial(_similarity_pairs, scheduler, caller, settings))
-    modes = {"paraphrase": scheduler.paraphrase, "relatedness": scheduler.relatedness}
-    scored = await modes.get(kind, scheduler.similarity)(caller, pairs, check)
-    scores = scored.values.tolist()
-    if kind == "bare":
-        return Response(json.dumps(scores), media_type="application/json")
-    return _reply({"scores": scores, "model": scheduler.model, "usage": _usage(scored)})
+    caller, payload = caller_of(request), await read_json(request)
+    if tei.is_similarity(payload):
+        scored = await scheduler.score(caller, tei.similarity_work(scheduler.model, payload))
+        return Response(json.dumps(scored.values.tolist()), media_type="application/json")
+    asked = parse(SimilarityRequest, payload)
+    scored = await scheduler.score(caller, scheduler.model.pairs(MODES[asked.mode], asked.sides(), "report"))
+    return _reply(scheduler, scored, scores=scored.values.tolist())
 
 
 async def entailment(request: Request) -> Response:
     """Whether each hypothesis follows from its premise, contradicts it, or neither."""
     scheduler: Scheduler = request.app.state.scheduler
-    caller, settings = caller_of(request), request.app.state.settings
-    pairs, check = await parse_body(await read_body(request), partial(_entailment_pairs, settings))
-    scored = await scheduler.entailment(caller, pairs, check)
-    labels = scheduler.engine.bundle.manifest.labels
+    caller, asked = caller_of(request), parse(EntailmentRequest, await read_json(request))
+    scored = await scheduler.score(caller, scheduler.model.pairs("entailment", asked.sides(), "report"))
+    labels = scheduler.model.manifest.labels
     results = [
         {"label": labels[best], "scores": dict(zip(labels, row, strict=True))}
         for best, row in zip(scored.values.argmax(axis=1).tolist(), scored.values.tolist(), strict=True)
     ]
-    return _reply({"results": results, "model": scheduler.model, "usage": _usage(scored)})
+    return _reply(scheduler, scored, results=results)
 
 
-def _similarity_pairs(
-    scheduler: Scheduler, caller: Caller, settings: Settings, payload: object
-) -> tuple[SentencePairs, Check, Kind]:
-    """The pairs in ``payload``, the check on their tokens, and what is to come back."""
-    if tei.is_similarity(payload):
-        return *tei.similarity_pairs(Model(scheduler, caller, settings), payload), "bare"
-    request = parse(SimilarityRequest, payload)
-    return *_pairs(request, settings), request.mode
-
-
-def _entailment_pairs(settings: Settings, payload: object) -> tuple[SentencePairs, Check]:
-    """The pairs in ``payload``, and the check on their tokens."""
-    return _pairs(parse(EntailmentRequest, payload), settings)
-
-
-def _pairs(request: PairRequest, settings: Settings) -> tuple[SentencePairs, Check]:
-    sides = request.sides()
-    pairs = sides.pairs(PairLimits(settings.max_pairs, settings.max_text_chars))
-    return pairs, partial(sides.check_tokens, pairs)
-
-
-def _usage(scored: Scored) -> dict[str, object]:
-    return {"tokens": scored.tokens, "truncated": scored.truncated}
-
-
-def _reply(content: dict[str, object]) -> Response:
+def _reply(scheduler: Scheduler, scored: Scored, **content: object) -> Response:
     """``content`` as JSON; it has its model's fields by construction, which the tests check."""
-    return Response(to_json(content), media_type="application/json")
+    usage = {"tokens": scored.tokens, "truncated": scored.truncated}
+    return Response(to_json(content | {"model": scheduler.model.name, "usage": usage}), media_type="application/json")

@@ -16,8 +16,8 @@ from cmow.service.model.engine import Engine
 from cmow.service.web.dependencies import (
     READING_ERRORS,
     ComposerDep,
-    EngineDep,
     MetricsDep,
+    SchedulerDep,
     SettingsDep,
     errors,
 )
@@ -38,10 +38,10 @@ async def live() -> Health:
 
 
 @router.get("/health/ready", responses=errors(401, 500, 503))
-def ready(engine: EngineDep, composer: ComposerDep) -> Health:
+def ready(scheduler: SchedulerDep, composer: ComposerDep) -> Health:
     """The model works: it has just scored a fixed pair."""
     try:
-        engine.check()
+        scheduler.model.engine.check()
         composer.check()
     except InferenceError as error:
         raise NotReadyError(f"the model does not work: {error.message}") from error
@@ -49,8 +49,9 @@ def ready(engine: EngineDep, composer: ComposerDep) -> Health:
 
 
 @router.get("/info", responses=READING_ERRORS)
-async def info(engine: EngineDep, settings: SettingsDep) -> tei.Info:
+async def info(scheduler: SchedulerDep, settings: SettingsDep) -> tei.Info:
     """What serves, and how."""
+    engine = scheduler.model.engine
     own = Info(
         model=_model_info(engine),
         kernel=engine.kernel.name,

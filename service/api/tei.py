@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any, Literal, cast
 
 import numpy as np
@@ -17,17 +16,17 @@ from fastapi import APIRouter, Response
 from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag
 from pydantic_core import to_json
 
-from cmow.service.api.model import Model, ModelDep
 from cmow.service.api.vectors import shorten
 from cmow.service.model.bundle import WEIGHTS
-from cmow.service.model.engine import Engine, Floats
-from cmow.service.schedule.scheduler import Check, anything
-from cmow.service.text.pairs import SentencePairs, Sides
+from cmow.service.model.engine import NO_PAIRS, Engine, Floats
+from cmow.service.model.model import Model
+from cmow.service.model.ranking import best_first
+from cmow.service.model.work import LongTexts, Work
+from cmow.service.text.pairs import Sides
 from cmow.service.text.texts import TextList
 from cmow.service.text.tokenizer import PackedTokens
 from cmow.service.web import schemas
-from cmow.service.web.body import parse_body
-from cmow.service.web.dependencies import SCORING_ERRORS, Body, reads
+from cmow.service.web.dependencies import SCORING_ERRORS, CallerDep, Payload, SchedulerDep, reads
 from cmow.service.web.schemas import Texts
 from cmow.service.web.validation import TAG, Wire, parse
 
@@ -42,6 +41,11 @@ class Truncation(Wire):
     truncate: bool | None = Field(False, description="cut a text that is too long instead of refusing it")
     truncation_direction: Literal["right", "Right"] = Field("right", description="the end that is cut")
     prompt_name: None = Field(None, description="this model has no prompts")
+
+    @property
+    def long_texts(self) -> LongTexts:
+        """What becomes of texts beyond the limits."""
+        return "cut" if self.truncate else "refuse"
 
 
 class SimilarityInput(Wire):
@@ -190,7 +194,7 @@ def describe(info: schemas.Info, engine: Engine) -> Info:
         model_dtype=info.model.table_dtype,
         model_type={"embedding": {"pooling": "mean and products"}},
         max_input_length=info.model.max_tokens,
-        max_batch_tokens=engine.options.run_tokens,
+        max_batch_tokens=engine.options.budget.tokens,
         max_client_batch_size=info.limits.max_pairs,
         tokenization_workers=engine.threads,
         version=info.versions["service"],
@@ -198,20 +202,23 @@ def describe(info: schemas.Info, engine: Engine) -> Info:
 
 
 @router.post("/embed", openapi_extra=reads(EmbedRequest), responses=SCORING_ERRORS)
-async def embed(body: Body, model: ModelDep) -> list[list[float]]:
+async def embed(payload: Payload, scheduler: SchedulerDep, caller: CallerDep) -> list[list[float]]:
     """Unit-length embeddings of texts."""
-    request = await parse_body(body, partial(parse, EmbedRequest))
+    request = parse(EmbedRequest, payload)
+    model = scheduler.model
     model.check_dimensions(request.dimensions)
-    embedded = await model.embed(TextList("inputs", request.inputs), bool(request.truncate))
+    work = model.texts(TextList("inputs", request.inputs), request.long_texts)
+    embedded = await scheduler.score(caller, work)
     vectors: list[list[float]] = shorten(embedded.values, request.dimensions).tolist()
     return vectors
 
 
 @router.post("/rerank", openapi_extra=reads(RerankRequest), responses=SCORING_ERRORS, response_model_exclude_none=True)
-async def rerank(body: Body, model: ModelDep) -> list[Rank]:
+async def rerank(payload: Payload, scheduler: SchedulerDep, caller: CallerDep) -> list[Rank]:
     """Texts by their similarity to a query, the best first."""
-    request = await parse_body(body, partial(parse, RerankRequest))
-    scored = await model.similarity(Sides(request.query, request.texts, ("query", "texts")), bool(request.truncate))
+    request = parse(RerankRequest, payload)
+    sides = Sides(request.query, request.texts, ("query", "texts"))
+    scored = await scheduler.score(caller, scheduler.model.pairs("similarity", sides, request.long_texts))
     scores = scored.values.tolist()
     return [
         Rank(index=row, text=request.texts[row] if request.return_text else None, score=scores[row])
@@ -220,15 +227,17 @@ async def rerank(body: Body, model: ModelDep) -> list[Rank]:
 
 
 @router.post("/predict", openapi_extra=reads(PredictRequest), responses=SCORING_ERRORS)
-async def predict(body: Body, model: ModelDep) -> list[Prediction] | list[list[Prediction]]:
+async def predict(
+    payload: Payload, scheduler: SchedulerDep, caller: CallerDep
+) -> list[Prediction] | list[list[Prediction]]:
     """The labels of a pair of premise and hypothesis, the most probable first; a list of these for a list of pairs."""
-    request = await parse_body(body, partial(parse, PredictRequest))
+    request = parse(PredictRequest, payload)
     sides = PairList.of(request.inputs)
-    scored = await model.entailment(sides, bool(request.truncate))
+    scored = await scheduler.score(caller, scheduler.model.pairs("entailment", sides, request.long_texts))
     parameters = request.parameters or ClassificationParameters(top_k=None, function_to_apply=None)
     raw = request.raw_scores or parameters.function_to_apply == "none"
     values = np.log(np.maximum(scored.values, SMALLEST)) if raw else scored.values
-    predictions = [_predictions(row, model.manifest.labels)[: parameters.top_k] for row in values]
+    predictions = [_predictions(row, scheduler.model.manifest.labels)[: parameters.top_k] for row in values]
     return predictions[0] if sides.single else predictions
 
 
@@ -238,16 +247,18 @@ async def predict(body: Body, model: ModelDep) -> list[Prediction] | list[list[P
     responses=SCORING_ERRORS,
     response_model=list[list[TextToken]],
 )
-async def tokenize(body: Body, model: ModelDep) -> Response:
+async def tokenize(payload: Payload, scheduler: SchedulerDep, caller: CallerDep) -> Response:
     """The tokens that the model reads of each text."""
-    request = await parse_body(body, partial(parse, TokenizeRequest))
-    texts, _ = model.read(TextList("inputs", request.inputs))
-    tokenizer = model.scheduler.engine.tokenizer
+    request = parse(TokenizeRequest, payload)
+    named, model = TextList("inputs", request.inputs), scheduler.model
+    named.check(model.limits)
+    texts, spans = named.texts, model.engine.tokenizer.spans
 
-    def work(packed: PackedTokens) -> bytes:
-        return b"[%b]" % b",".join(_text_tokens(text, tokenizer.spans(text)) for text in texts)
+    def compute(packed: PackedTokens) -> bytes:
+        return b"[%b]" % b",".join(_text_tokens(text, spans(text)) for text in texts)
 
-    return Response(await model.call_on_tokens(texts, anything, len(texts), work), media_type="application/json")
+    reply = await scheduler.call_on_tokens(caller, len(texts), Work("embed", texts, NO_PAIRS), compute)
+    return Response(reply, media_type="application/json")
 
 
 def is_similarity(payload: Any) -> bool:
@@ -255,12 +266,12 @@ def is_similarity(payload: Any) -> bool:
     return isinstance(payload, dict) and "inputs" in payload
 
 
-def similarity_pairs(model: Model, payload: Any) -> tuple[SentencePairs, Check]:
-    """The pairs of one sentence with others in such a body, and the check on their tokens."""
+def similarity_work(model: Model, payload: Any) -> Work:
+    """The pairs of one sentence with others in such a body."""
     request = parse(SimilarityRequest, payload)
-    inputs, truncate = request.inputs, request.parameters is not None and bool(request.parameters.truncate)
+    inputs, long = request.inputs, "refuse" if request.parameters is None else request.parameters.long_texts
     sides = Sides(inputs.source_sentence, inputs.sentences, ("inputs.source_sentence", "inputs.sentences"))
-    return model.pairs(sides, truncate)
+    return model.pairs("similarity", sides, long)
 
 
 @dataclass(frozen=True)
@@ -282,12 +293,6 @@ class PairList(Sides):
         for row, pair in enumerate(zip(self.left, self.right, strict=True)):
             for side, text in enumerate(pair):
                 yield f"inputs[{side}]" if self.single else f"inputs[{row}][{side}]", text
-
-
-def best_first(scores: Floats) -> list[int]:
-    """Rows of ``scores`` [P] from the highest to the lowest; equal ones stay in order."""
-    rows: list[int] = np.argsort(-scores, kind="stable").tolist()
-    return rows
 
 
 def _predictions(values: Floats, labels: list[str]) -> list[Prediction]:

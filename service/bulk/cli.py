@@ -23,7 +23,7 @@ from cmow.service.bulk.rows import RowCheck
 from cmow.service.bulk.run import BulkRun
 from cmow.service.bulk.scoring import EngineScorer, LocalSource, Task, column_types
 from cmow.service.bulk.sinks import PartialFile, Sink, StandardOutput, working_files
-from cmow.service.errors import BadRowError, ServiceError, StartError, UsageError
+from cmow.service.errors import BadRowError, CmowError, StartError, UsageError
 from cmow.service.model.bundle import Bundle, load_bundle
 from cmow.service.model.engine import Engine, EngineOptions
 from cmow.service.options.arguments import count, unicode
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(3, error.message)
     except BrokenPipeError:
         _leave_quietly()
-    except (ServiceError, OSError) as error:
+    except (CmowError, OSError) as error:
         _fail(1, str(error))
     except KeyboardInterrupt:
         _fail(130, "stopped")
@@ -118,7 +118,7 @@ def _settings(given: dict[str, Any]) -> Settings:
 
 
 def score(options: BulkOptions, settings: Settings) -> None:
-    """Score as ``options`` say; raises ``ServiceError`` or ``OSError``."""
+    """Score as ``options`` say; raises ``CmowError`` or ``OSError``."""
     limit_tokenizer_threads(settings.threads)
     bundle = load_bundle(settings.bundle, settings.verify_hashes)
     columns = column_types(options.task, options.prefix, bundle.manifest.labels)

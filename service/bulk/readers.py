@@ -12,7 +12,7 @@ from cmow.service.bulk.blocks import BadRow, Block, ColumnTypes, DictRows, Pair,
 from cmow.service.bulk.lines import Line, read_lines
 from cmow.service.bulk.rows import MOST_DEPTH, RowCheck, check_depth, check_unicode
 from cmow.service.errors import BadRowError, MalformedBodyError, RequestError, SchemaError, UsageError
-from cmow.service.web.body import parse_json
+from cmow.service.text.strict_json import parse_json
 
 SURROGATES = b"\\ud", b"\\uD"  # how JSON spells them: only such lines need the long check
 BLOCK_BYTES = 8 * 2**20  # of input: a block of long rows is cut here

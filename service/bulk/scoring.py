@@ -64,15 +64,7 @@ class EngineScorer:
 
     def _scores(self, packed: PackedTokens, pairs: Ints) -> Floats:
         """Scores of ``pairs`` [P, 2], rows of ``packed``: probabilities [P, labels] for entailment, else [P]."""
-        match self.task:
-            case "similarity":
-                return self.engine.score_similarity(packed, pairs)
-            case "paraphrase":
-                return self.engine.score_paraphrase(packed, pairs)
-            case "relatedness":
-                return self.engine.score_relatedness(packed, pairs)
-            case "entailment":
-                return self.engine.score_entailment(packed, pairs)
+        return self.engine.score(self.task, packed, pairs)
 
 
 class LocalSource:

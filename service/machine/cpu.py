@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path("/")
+MOST_THREADS = 1024  # a slip of the keyboard must not take the machine down
 
 
 def usable_cpus(root: Path = ROOT) -> int:

@@ -32,18 +32,29 @@ def compare(engine: Engine, baseline: Baseline, task: Task, pairs: Pairs, runs: 
 
     The baseline has scores only where its head was trained for ``task``.
     """
-    student = engine.similarity if task == "similarity" else engine.entailment
-    contestants: dict[Precision | None, Contestant] = {None: lambda: student(pairs)}
-    contestants |= {precision: _run(baseline, pairs, precision) for precision in PRECISIONS}
-    results = {name: contestant() for name, contestant in contestants.items()}
+    contestants = {None: _student(engine, task, pairs)} | {name: _run(baseline, pairs, name) for name in PRECISIONS}
+    first = {name: contestant() for name, contestant in contestants.items()}  # is not timed
     seconds = _take_turns(contestants, runs)
-    trained = PRECISIONS if baseline.manifest.task == task else ()
-    scores = {None: results[None]} | {name: baseline.scores(results[name]) for name in trained}
-    return [Side(name, statistics.median(seconds[name]), len(seconds[name]), scores.get(name)) for name in contestants]
+    sides = []
+    for name in contestants:
+        median = statistics.median(seconds[name])
+        sides.append(Side(name, median, len(seconds[name]), _scores(name, first[name], baseline, task)))
+    return sides
+
+
+def _student(engine: Engine, task: Task, pairs: Pairs) -> Contestant:
+    return lambda: engine.answer(task, pairs)
 
 
 def _run(baseline: Baseline, pairs: Pairs, precision: Precision) -> Contestant:
     return lambda: baseline.logits(baseline.encode(pairs), precision)
+
+
+def _scores(name: Precision | None, result: Floats, baseline: Baseline, task: Task) -> Floats | None:
+    """What a contestant's ``result`` says of the pairs, if it was trained for that; the student always was."""
+    if name is None:
+        return result
+    return baseline.scores(result) if baseline.manifest.task == task else None
 
 
 def _take_turns(contestants: dict[Precision | None, Contestant], runs: int) -> dict[Precision | None, list[float]]:

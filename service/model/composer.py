@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cmow.service.errors import BundleError, InferenceError, InvalidStateError
 from cmow.service.model.bundle import PROJECTION, Bundle, Dims
-from cmow.service.model.engine import PROBE, Engine, Floats, Ints
+from cmow.service.model.engine import PROBE, Engine, Floats, with_itself
 from cmow.service.model.session import CPU, ORT_ERRORS, Tensor, check_signature, session_options
 from cmow.service.text.tokenizer import PackedTokens
 
@@ -28,7 +28,6 @@ Doubles = NDArray[np.float64]
 LARGEST = 1e6  # of a number in a state; trained vectors stay below 10
 NORM_TOLERANCE = 1e-3  # relative, of a unit product
 PROJECTION_TOLERANCE = 1e-3  # of a number in a unit embedding; on a GPU scores agree no better
-FIRST_TEXT: Ints = np.zeros((1, 2), np.int64)
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Composer:
 
     def states(self, packed: PackedTokens) -> list[State]:
         """The states of the texts whose tokens are ``packed``."""
-        values = self._engine.states(packed)
+        values = self._engine.score("states", packed, with_itself(len(packed)))
         return [State(row, tokens) for row, tokens in zip(values, packed.lengths.tolist(), strict=True)]
 
     def embed(self, state: State) -> Floats:
@@ -81,7 +80,7 @@ class Composer:
     def check(self) -> None:
         """Raise ``InferenceError`` unless the state of a text gives the embedding of the text."""
         packed = self._engine.tokenizer.encode([PROBE[0][0]])
-        composed, expected = self.embed(self.states(packed)[0]), self._engine.score_embeddings(packed, FIRST_TEXT)[0]
+        composed, expected = self.embed(self.states(packed)[0]), self._engine.score("embed", packed, with_itself(1))[0]
         if not np.allclose(composed, expected, atol=PROJECTION_TOLERANCE):
             raise InferenceError(f"expected the embedding of {PROBE[0][0]!r} from its state, got another")
 

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 Provider = Literal["auto", "cpu", "cuda"]
 
+GPU_MIN_TOKENS = 512  # least tokens of a run for the GPU, unless asked otherwise
 AGREEMENT = 1e-3  # largest difference of a score between CPU and GPU
 PROBE_TOKENS = 64
 SCORES = (
@@ -71,11 +72,9 @@ class Placement:
         """The execution provider of large runs."""
         return self.cpu.provider if self.gpu is None else self.gpu.model.provider
 
-    def run(self, graph: str, output: str, inputs: Arrays) -> NDArray[np.float32]:
-        """``output`` of ``graph`` for one run's ``inputs``, on the processor that its number of tokens asks for."""
-        if self.gpu is not None and self.on_gpu(len(inputs["token_ids"])):
-            return self.gpu.run(graph, output, inputs)
-        return self.cpu.run(graph, output, inputs)
+    def sessions(self, tokens: int) -> OpenBundle | Gpu:
+        """Those on the processor that a run of so many tokens asks for."""
+        return self.gpu if self.gpu is not None and self.on_gpu(tokens) else self.cpu
 
     def on_gpu(self, tokens: int) -> bool:
         """Whether a run of so many tokens goes to a GPU."""

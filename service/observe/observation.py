@@ -9,7 +9,7 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cmow.service.errors import ServiceError
+from cmow.service.errors import CmowError
 from cmow.service.observe.metrics import UNMATCHED, Metrics
 from cmow.service.schedule.caller import Caller
 from cmow.service.web.headers import header
@@ -56,7 +56,7 @@ class Observation:
             logger.error("%s %s failed", scope["method"], scope["path"], exc_info=error, extra=_fields(caller))
             if status:
                 raise  # too late to answer: the server closes the connection
-            await send_error(ServiceError("unexpected"), scope, receive, observed)
+            await send_error(CmowError("unexpected"), scope, receive, observed)
         finally:
             self._note(scope, caller, status)
 

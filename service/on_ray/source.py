@@ -17,7 +17,7 @@ import ray.data
 from ray.exceptions import RayError
 
 from cmow.service.bulk.blocks import ScoredBlock
-from cmow.service.errors import BulkError, ServiceError, UsageError
+from cmow.service.errors import BulkError, CmowError, UsageError
 from cmow.service.on_ray.cluster import cluster
 from cmow.service.on_ray.worker import SCORED, SpanScorer, Work
 
@@ -84,6 +84,6 @@ def _our_errors() -> Iterator[None]:
         yield
     except RayError as error:
         cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, ServiceError):
+        while cause is not None and not isinstance(cause, CmowError):
             cause = getattr(cause, "cause", None) or cause.__cause__
         raise cause or BulkError(f"Ray: {error}") from error

@@ -10,28 +10,34 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import accumulate, groupby, pairwise
-from operator import attrgetter
+from itertools import accumulate, pairwise
 from time import perf_counter
 
 from cmow.service.errors import InferenceError
-from cmow.service.model.engine import Floats
+from cmow.service.model.engine import Budget, Engine, Floats, TaskName
 from cmow.service.observe.metrics import Metrics
-from cmow.service.schedule.job import Budget, Job, Piece, run_pieces
-from cmow.service.text.tokenizer import PackedTokens, Part
+from cmow.service.schedule.job import Job, Piece, Results, run_pieces
+from cmow.service.text.tokenizer import Part
 
-Results = list[Floats | InferenceError]
+# What takes less than about a millisecond runs on the event loop, where a thread would cost more than it frees.
+INLINE_PAIRS: dict[TaskName, int] = {
+    "similarity": 32,
+    "paraphrase": 12,
+    "relatedness": 6,
+    "entailment": 12,
+    "embed": 64,
+}
+INLINE = {task: Budget(tokens=1024, pairs=pairs) for task, pairs in INLINE_PAIRS.items()}
 
 
 class Batcher:
-    """Packs jobs into runs of at most ``budget``; lives on one event loop."""
+    """Packs jobs into runs within the budget of ``engine``; lives on one event loop."""
 
-    def __init__(self, encode: Callable[[Sequence[str]], PackedTokens], budget: Budget, metrics: Metrics) -> None:
-        self._encode = encode
-        self._budget = budget
+    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+        self._engine = engine
         self._metrics = metrics
         self._collected: list[Job] = []
         self._queue: deque[Job] = deque()
@@ -41,7 +47,7 @@ class Batcher:
     async def run(self, job: Job) -> Floats:
         """The result of ``job``, whose texts are read here unless they have been.
 
-        Raises ``InferenceError``, ``DeadlineError``, ``ClientGoneError`` or what ``job.accept`` does; what nobody waits
+        Raises ``InferenceError``, ``DeadlineError``, ``ClientGoneError`` or what ``Job.read`` does; what nobody waits
         for is not run.
         """
         if not self._collected:
@@ -53,8 +59,11 @@ class Batcher:
     def _turn(self) -> None:
         """Run or queue all that this turn of the event loop has brought."""
         jobs, self._collected = self._collected, []
-        for _, group in groupby(sorted(jobs, key=attrgetter("task.name")), attrgetter("task")):
-            self._place(self._read(list(group)))
+        by_task: dict[TaskName, list[Job]] = {}
+        for job in jobs:
+            by_task.setdefault(job.work.task, []).append(job)
+        for task, group in by_task.items():
+            self._place(task, self._read(group))
         for job in jobs:
             if not job.placed.done():
                 job.placed.set_result(None)
@@ -62,7 +71,7 @@ class Batcher:
 
     def _read(self, jobs: list[Job]) -> list[Job]:
         """Those of ``jobs``, which have one task, that have their tokens and are accepted with them."""
-        unread = [job for job in jobs if job.part is None and job.wanted()]
+        unread = [job for job in jobs if not job.is_read and job.wanted()]
         if unread:
             started = perf_counter()
             try:
@@ -72,15 +81,15 @@ class Batcher:
             seconds = perf_counter() - started
             for job, part in zip(unread, parts, strict=True):
                 self._hand_over(job, part, seconds)
-        return [job for job in jobs if job.part is not None and not job.answer.done()]
+        return [job for job in jobs if job.is_read and not job.answer.done()]
 
     def _tokenise(self, jobs: list[Job]) -> Sequence[Part | Exception]:
-        whole = self._encode([text for job in jobs for text in job.texts])
-        ends = accumulate((len(job.texts) for job in jobs), initial=0)
+        whole = self._engine.tokenizer.encode([text for job in jobs for text in job.work.texts])
+        ends = accumulate((len(job.work.texts) for job in jobs), initial=0)
         return [Part(whole, *bounds) for bounds in pairwise(ends)]
 
     def _hand_over(self, job: Job, part: Part | Exception, seconds: float) -> None:
-        self._metrics.tokenised(job.task.name, seconds)
+        self._metrics.tokenised(job.work.task, seconds)
         if isinstance(part, Exception):
             job.fail(part)
             return
@@ -89,14 +98,14 @@ class Batcher:
         except Exception as error:
             job.fail(error)
 
-    def _place(self, jobs: list[Job]) -> None:
-        """``jobs`` of one task: the small ones at once if they are few, the rest into the queue."""
-        small = [job for job in jobs if job.fits(job.task.inline)]
-        if small and small[0].task.inline.holds(small):
+    def _place(self, task: TaskName, jobs: list[Job]) -> None:
+        """``jobs`` of ``task``: the small ones at once if they are few, the rest into the queue."""
+        small = [job for job in jobs if job.fits(INLINE[task])]
+        if small and _fit_together(small, INLINE[task]):
             self._run_inline(small)
             jobs = [job for job in jobs if not job.answer.done()]
         for job in jobs:
-            job.plan(self._budget)
+            job.plan(self._engine.options.budget)
             self._queue.append(job)
 
     def _run_inline(self, jobs: list[Job]) -> None:
@@ -105,7 +114,7 @@ class Batcher:
             return
         started = perf_counter()
         try:
-            results: Results = run_pieces(pieces)
+            results = run_pieces(self._engine.score, pieces)
         except Exception as error:  # whatever it is, each waiting request must hear of it
             self._fail(pieces, error)
         else:
@@ -116,7 +125,7 @@ class Batcher:
         if self._busy or not self._queue or not (pieces := self._take()):
             return
         self._busy = True
-        run = asyncio.get_running_loop().run_in_executor(self._thread, run_pieces, pieces)
+        run = asyncio.get_running_loop().run_in_executor(self._thread, run_pieces, self._engine.score, pieces)
         run.add_done_callback(partial(self._finished, pieces, perf_counter()))
 
     def _take(self) -> list[Piece]:
@@ -125,7 +134,7 @@ class Batcher:
         taken = wanted[:1]
         if taken and len(taken[0].rest) == 1:
             for job in wanted[1:]:
-                if job.task is taken[0].task and self._budget.holds([*taken, job]):
+                if job.work.task == taken[0].work.task and _fit_together([*taken, job], self._engine.options.budget):
                     taken.append(job)
         chosen = set(map(id, taken))
         self._queue = deque(job for job in wanted if id(job) not in chosen)
@@ -145,7 +154,7 @@ class Batcher:
 
     def _answer(self, pieces: Sequence[Piece], results: Results, started: float) -> None:
         now = perf_counter()
-        task = pieces[0].job.task.name
+        task = pieces[0].job.work.task
         self._metrics.ran(task, now - started, sum(len(piece.pairs) for piece in pieces), _tokens(pieces))
         for piece, result in zip(pieces, results, strict=True):
             self._metrics.waited(task, started - piece.job.submitted)
@@ -162,3 +171,8 @@ class Batcher:
 
 def _tokens(pieces: Sequence[Piece]) -> int:
     return sum(piece.part.tokens for piece in pieces)
+
+
+def _fit_together(jobs: Sequence[Job], budget: Budget) -> bool:
+    """Whether one run takes all ``jobs``."""
+    return sum(job.tokens for job in jobs) <= budget.tokens and sum(len(job.pairs) for job in jobs) <= budget.pairs

@@ -19,20 +19,19 @@ from cmow.service.api.status import router, versions
 from cmow.service.model.baseline import Baselines
 from cmow.service.model.bundle import load_bundle
 from cmow.service.model.composer import Composer
-from cmow.service.model.engine import Engine, EngineOptions
+from cmow.service.model.engine import Budget, Engine, EngineOptions
+from cmow.service.model.model import Model
 from cmow.service.observe.metrics import Metrics
 from cmow.service.observe.observation import Observation
 from cmow.service.observe.tracing import tracer_provider
 from cmow.service.options.settings import Settings
 from cmow.service.page import add_page
 from cmow.service.schedule.admission import Admission
-from cmow.service.schedule.job import Budget
 from cmow.service.schedule.scheduler import Scheduler
+from cmow.service.text.texts import TextLimits
 from cmow.service.web.auth import Auth
-from cmow.service.web.backpressure import Backpressure
-from cmow.service.web.body import BodyLimit
-from cmow.service.web.dependencies import TIMEOUT
 from cmow.service.web.replies import add_error_handlers
+from cmow.service.web.request import TIMEOUT
 from cmow.service.web.shortcut import ShortCut
 
 logger = logging.getLogger(__name__)
@@ -44,8 +43,7 @@ def load_engine(settings: Settings) -> Engine:
     options = EngineOptions(
         threads=settings.threads,
         require_fused_op=settings.require_fused_op,
-        run_tokens=settings.batch_tokens,
-        run_pairs=settings.batch_pairs,
+        budget=Budget(settings.batch_tokens, settings.batch_pairs),
         provider=settings.provider,
         gpu_min_tokens=settings.gpu_min_tokens,
     )
@@ -69,28 +67,26 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     state = app.state
     state.spans = spans
     state.settings = settings
-    state.engine = engine or load_engine(settings)
+    limits = TextLimits(settings.max_pairs, settings.max_text_chars, settings.max_body_bytes)
+    model = Model(engine or load_engine(settings), limits)
     state.metrics = Metrics()
     admission = Admission(settings.max_queue_pairs, settings.max_queue_tokens, settings.max_request_tokens)
-    budget = Budget(settings.batch_tokens, settings.batch_pairs)
-    state.scheduler = Scheduler(state.engine, budget, admission, state.metrics)
+    state.scheduler = Scheduler(model, admission, state.metrics)
     add_scoring_routes(app)
     app.include_router(router)
     app.include_router(api_router)
-    state.composer = Composer(state.engine)
-    state.comparisons = Comparisons(Baselines(settings.baselines, state.engine.threads))
+    state.composer = Composer(model.engine)
+    state.comparisons = Comparisons(Baselines(settings.baselines, model.engine.threads))
     add_page(app)
     add_error_handlers(app)
-    _add_middlewares(app, settings, admission)
+    _add_middlewares(app, settings)
     return app
 
 
-def _add_middlewares(app: FastAPI, settings: Settings, admission: Admission) -> None:
+def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     """From the innermost to the outermost."""
     if app.state.spans is None:
         app.add_middleware(ShortCut, routes=scoring_routes(app))
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.add_middleware(Backpressure, admission=admission)
     if settings.api_keys:
         app.add_middleware(Auth, keys=settings.api_keys, open_paths=_open_paths(settings))
     if settings.cors_origins:
@@ -125,7 +121,7 @@ def _telemetry(spans: Any) -> TelemetryConfig:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    engine: Engine = app.state.engine
+    engine: Engine = app.state.scheduler.model.engine
     metrics: Metrics = app.state.metrics
     metrics.expect(_documented(app))
     what = engine.bundle.manifest.name, engine.kernel.name, engine.provider

@@ -14,8 +14,7 @@ from cmow.service.errors import (
     LengthMismatchError,
     TooManyPairsError,
 )
-from cmow.service.text.texts import PairLimits, Texts, all_ascii, check_characters, check_tokens, cut, positions
-from cmow.service.text.tokenizer import PackedTokens
+from cmow.service.text.texts import TextLimits, Texts, all_ascii, check_characters, cut, positions
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Sides:
     right: Texts
     names: tuple[str, str]
 
-    def pairs(self, limits: PairLimits) -> SentencePairs:
+    def pairs(self, limits: TextLimits) -> SentencePairs:
         """The pairs, checked against ``limits``; raises ``InvalidInputError`` naming the position at fault."""
         size = self._check_size(limits.max_pairs)
         left, right = ([side] * size if isinstance(side, str) else side for side in (self.left, self.right))
@@ -53,10 +52,6 @@ class Sides:
     def cut(self, max_chars: int) -> Self:
         """The same with each text cut to ``max_chars`` characters."""
         return replace(self, left=cut(self.left, max_chars), right=cut(self.right, max_chars))
-
-    def check_tokens(self, pairs: SentencePairs, packed: PackedTokens) -> None:
-        """Raise ``EmptyTextError`` at the first text of which the tokenizer left nothing."""
-        check_tokens(self.positions(), pairs.texts, packed)
 
     def _check_size(self, max_pairs: int) -> int:
         """Number of pairs P."""

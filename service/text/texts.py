@@ -12,16 +12,19 @@ from numpy.typing import NDArray
 from cmow.service.errors import EmptyListError, EmptyTextError, InvalidTextError, TextTooLongError, TooManyTextsError
 from cmow.service.text.tokenizer import PackedTokens
 
+MAX_TEXT_CHARS = 100_000  # unless a limit is set
+
 Texts = str | Sequence[str]
 Positions = Iterable[tuple[str, str]]  # (position, text) of every text, in the order of the request
 
 
 @dataclass(frozen=True)
-class PairLimits:
+class TextLimits:
     """What one request may hold; ``max_pairs`` is also the most texts of a list that makes no pairs."""
 
     max_pairs: int
     max_text_chars: int
+    max_request_chars: int  # of what a request is expanded to, as labels in a template
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class TextList:
         """The same with each text cut to ``max_chars`` characters."""
         return replace(self, value=cut(self.value, max_chars))
 
-    def check(self, limits: PairLimits) -> None:
+    def check(self, limits: TextLimits) -> None:
         """Raise ``InvalidInputError`` unless there are some texts, all within ``limits``."""
         check_count(self.name, len(self.texts), limits.max_pairs)
         check_characters(self.positions(), limits.max_text_chars)

@@ -13,9 +13,9 @@ from starlette.types import Receive, Scope, Send
 from cmow.service.errors import (
     FRAMEWORK_ERRORS,
     OTHER_FRAMEWORK_ERROR,
+    CmowError,
     OverloadedError,
     SchemaError,
-    ServiceError,
     UnauthorizedError,
     status_of,
 )
@@ -25,7 +25,7 @@ from cmow.service.web.schemas import ErrorDetail, ErrorResponse
 logger = logging.getLogger(__name__)
 
 INTERNAL = "the service failed; its log says why"
-HEADERS: dict[type[ServiceError], dict[str, str]] = {
+HEADERS: dict[type[CmowError], dict[str, str]] = {
     OverloadedError: {"retry-after": "1"},  # whole seconds are all that the header has
     UnauthorizedError: {"www-authenticate": "Bearer"},
 }
@@ -33,17 +33,17 @@ HEADERS: dict[type[ServiceError], dict[str, str]] = {
 
 def add_error_handlers(app: FastAPI) -> None:
     """Answer every exception of ``app`` in the one shape; what is unexpected is the observation's to answer."""
-    app.add_exception_handler(ServiceError, on_service_error)
+    app.add_exception_handler(CmowError, on_service_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
 
 
-async def send_error(error: ServiceError, scope: Scope, receive: Receive, send: Send) -> None:
+async def send_error(error: CmowError, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer with ``error`` from a middleware."""
     await error_reply(scope["state"]["caller"], error)(scope, receive, send)
 
 
-def error_reply(caller: Caller, error: ServiceError) -> JSONResponse:
+def error_reply(caller: Caller, error: CmowError) -> JSONResponse:
     """The reply to ``error``, which is noted on ``caller``."""
     status = status_of(type(error))
     message = error.message if status != 500 else INTERNAL
@@ -57,8 +57,8 @@ def _reply(caller: Caller, status: int, detail: ErrorDetail, headers: dict[str, 
 
 
 async def on_service_error(request: Request, error: Exception) -> JSONResponse:
-    """The reply to a ``ServiceError``, logged where it is the service's own fault."""
-    assert isinstance(error, ServiceError)
+    """The reply to a ``CmowError``, logged where it is the service's own fault."""
+    assert isinstance(error, CmowError)
     if status_of(type(error)) in (500, 503):
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return error_reply(request.state.caller, error)

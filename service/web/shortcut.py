@@ -12,7 +12,7 @@ from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cmow.service.errors import ServiceError
+from cmow.service.errors import CmowError
 from cmow.service.web.replies import on_service_error
 
 
@@ -27,7 +27,7 @@ class ShortCut:
         self._routes = {route.path: route for route in routes}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, with an error reply to a ``ServiceError``; whatever else is raised is raised."""
+        """Answer, with an error reply to a ``CmowError``; whatever else is raised is raised."""
         route = self._routes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         if route is None:
             await self.app(scope, receive, send)
@@ -36,6 +36,6 @@ class ShortCut:
         request = Request(scope, receive)
         try:
             response = await route.endpoint(request)
-        except ServiceError as error:
+        except CmowError as error:
             response = await on_service_error(request, error)
         await response(scope, receive, send)

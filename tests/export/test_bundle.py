@@ -141,9 +141,9 @@ def test_the_engine_serves_what_torch_computes(bundle_folder: Path, student: Stu
         similarity, embeddings = SimilarityModel(student, dtype)(*inputs)
         entailment = EntailmentModel(student, dtype).eval()(*inputs)
         paraphrase = ParaphraseModel(student, dtype).eval()(*inputs)
-    np.testing.assert_allclose(engine.similarity(pairs), similarity, atol=SCORE_BOUND)
-    np.testing.assert_allclose(engine.entailment(pairs), entailment, atol=SCORE_BOUND)
-    np.testing.assert_allclose(engine.paraphrase(pairs), paraphrase, atol=SCORE_BOUND)
+    np.testing.assert_allclose(engine.answer("similarity", pairs), similarity, atol=SCORE_BOUND)
+    np.testing.assert_allclose(engine.answer("entailment", pairs), entailment, atol=SCORE_BOUND)
+    np.testing.assert_allclose(engine.answer("paraphrase", pairs), paraphrase, atol=SCORE_BOUND)
     np.testing.assert_allclose(engine.states(packed), states, atol=1e-4)
     composer = Composer(engine)
     for state, embedding in zip(composer.states(packed), embeddings, strict=True):
@@ -158,9 +158,9 @@ def test_int8_heads_stay_near_the_student(bundle_folder: Path, student: Student)
     tokens = torch.from_numpy(packed.token_ids), torch.from_numpy(packed.cu_seqlens)
     with torch.no_grad():
         expected = student(*tokens, torch.arange(6).view(3, 2))
-    np.testing.assert_allclose(engine.similarity(pairs), expected.cosine, atol=0.02)
-    np.testing.assert_allclose(engine.entailment(pairs), expected.entailment.softmax(dim=1), atol=0.02)
-    np.testing.assert_allclose(engine.paraphrase(pairs), expected.paraphrase.sigmoid(), atol=0.02)
+    np.testing.assert_allclose(engine.answer("similarity", pairs), expected.cosine, atol=0.02)
+    np.testing.assert_allclose(engine.answer("entailment", pairs), expected.entailment.softmax(dim=1), atol=0.02)
+    np.testing.assert_allclose(engine.answer("paraphrase", pairs), expected.paraphrase.sigmoid(), atol=0.02)
 
 
 def test_exporting_again_replaces_the_bundle(bundle_folder: Path, student: Student) -> None:

@@ -41,15 +41,15 @@ def test_scores_agree_with_single_pairs(engine: Engine, tmp_path: Path) -> None:
     write_data(tmp_path)
     records = {str(record["file"]): record for record in evaluate(engine, tmp_path, lambda line: None)}
     pairs = read_pairs(tmp_path / "similarity/stsb/dev.jsonl.gz")
-    cosines = [float(engine.similarity([(pair.sentence1, pair.sentence2)])[0]) for pair in pairs]
+    cosines = [float(engine.answer("similarity", [(pair.sentence1, pair.sentence2)])[0]) for pair in pairs]
     expected = np.corrcoef(cosines, [pair.score or 0.0 for pair in pairs])[0, 1]
     assert records["similarity/stsb/dev.jsonl.gz"]["pearson"] == pytest.approx(expected, abs=1e-5)
-    related = [float(engine.relatedness([(pair.sentence1, pair.sentence2)])[0]) for pair in pairs]
+    related = [float(engine.answer("relatedness", [(pair.sentence1, pair.sentence2)])[0]) for pair in pairs]
     expected = np.corrcoef(related, [pair.score or 0.0 for pair in pairs])[0, 1]
     assert records["similarity/stsb/dev.jsonl.gz"]["relatedness_pearson"] == pytest.approx(expected, abs=1e-5)
     pairs = read_pairs(tmp_path / "nli/snli/dev.jsonl.gz")
     labels = engine.bundle.manifest.labels
-    right = [labels[engine.entailment([(pair.sentence1, pair.sentence2)])[0].argmax()] == pair.label for pair in pairs]
+    right = [labels[engine.answer("entailment", [(pair.sentence1, pair.sentence2)])[0].argmax()] == pair.label for pair in pairs]
     assert records["nli/snli/dev.jsonl.gz"]["accuracy"] == pytest.approx(np.mean(right))
 
 

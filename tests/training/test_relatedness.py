@@ -22,7 +22,7 @@ def test_the_weights_that_made_the_scores_are_found(folder: Path, tmp_path: Path
     engine = Engine(load_bundle(folder))
     texts = sentences(80, seed=3)
     pairs = list(zip(texts[:40], texts[40:], strict=True))
-    related = engine.relatedness(pairs).tolist()
+    related = engine.answer("relatedness", pairs).tolist()
     assert 0 < min(related) < max(related) < 1  # nothing was cut off
     for name, low, high in (("sick", 1, 5), ("stsb", 0, 5)):
         rows = [

@@ -44,12 +44,12 @@ class CrossValidateConfig:
 
 def features(engine: Engine, pairs: list[TextPair]) -> NDArray[Any]:
     """What ``engine`` says of P pairs, the same for both orders of a pair, float [P, 5]."""
-    there, back = (engine.entailment(texts) for texts in (pairs, [(right, left) for left, right in pairs]))
+    there, back = (engine.answer("entailment", texts) for texts in (pairs, [(right, left) for left, right in pairs]))
     entails = np.stack([there[:, 0], back[:, 0]])
     contradicts = np.maximum(there[:, 2], back[:, 2])
-    paraphrase = np.clip(engine.paraphrase(pairs), 1e-6, 1 - 1e-6)
+    paraphrase = np.clip(engine.answer("paraphrase", pairs), 1e-6, 1 - 1e-6)
     logit = np.log(paraphrase / (1 - paraphrase))
-    return np.column_stack([logit, engine.similarity(pairs), entails.min(axis=0), entails.max(axis=0), contradicts])
+    return np.column_stack([logit, engine.answer("similarity", pairs), entails.min(axis=0), entails.max(axis=0), contradicts])
 
 
 def cross_validate(values: NDArray[Any], positive: NDArray[np.bool_], folds: int, seed: int) -> dict[str, float]:

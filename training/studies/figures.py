@@ -76,7 +76,7 @@ def splits_reliability(engine: Engine, data: Path) -> dict[str, Reliability]:
     for name, path in by_name(split_files(data, "dev", ("nli",))).items():
         pairs = read_nli(path)
         if is_three_way(pairs):
-            probabilities = engine.entailment(pairs.texts)
+            probabilities = engine.answer("entailment", pairs.texts)
             chosen = probabilities.argmax(axis=1)
             right = pairs.entailment[np.arange(len(chosen)), chosen]
             found[name] = reliability(probabilities.max(axis=1), right)

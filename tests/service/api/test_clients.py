@@ -95,7 +95,7 @@ def test_huggingface_feature_extraction(url: str, engine: Engine) -> None:
 
 def test_huggingface_sentence_similarity(url: str, engine: Engine) -> None:
     found = InferenceClient(model=f"{url}/similarity").sentence_similarity(TEXTS[0], other_sentences=TEXTS[1:])
-    expected = engine.similarity([(TEXTS[0], text) for text in TEXTS[1:]])
+    expected = engine.answer("similarity", [(TEXTS[0], text) for text in TEXTS[1:]])
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
@@ -103,7 +103,7 @@ def test_huggingface_text_classification(url: str, engine: Engine) -> None:
     client = InferenceClient(model=f"{url}/predict")
     pair: Any = [TEXTS[:2]]  # the client passes on whatever it is given
     found = client.text_classification(pair)
-    probabilities = dict(zip(engine.bundle.manifest.labels, engine.entailment([(TEXTS[0], TEXTS[1])])[0], strict=True))
+    probabilities = dict(zip(engine.bundle.manifest.labels, engine.answer("entailment", [(TEXTS[0], TEXTS[1])])[0], strict=True))
     assert {element.label: pytest.approx(element.score, abs=1e-6) for element in found} == probabilities
     assert [element.score for element in found] == sorted(probabilities.values(), reverse=True)
     assert len(client.text_classification(pair, top_k=1)) == 1
@@ -123,7 +123,7 @@ def test_huggingface_errors(url: str) -> None:
 def test_cohere_rerank(url: str, engine: Engine, version: Any, options: Any, connection: httpx.Client) -> None:
     client = version(api_key="none", base_url=url, httpx_client=connection)
     reply = client.rerank(model="tiny", query=TEXTS[0], documents=TEXTS[1:], top_n=1, **options)
-    scores = engine.similarity([(TEXTS[0], text) for text in TEXTS[1:]])
+    scores = engine.answer("similarity", [(TEXTS[0], text) for text in TEXTS[1:]])
     assert [result.index for result in reply.results] == [scores.argmax()]
     assert reply.results[0].relevance_score == pytest.approx(scores.max(), abs=1e-6)
     assert reply.meta.tokens.input_tokens == len(engine.tokenizer.encode(TEXTS).token_ids)
@@ -142,6 +142,6 @@ def test_vllm_score(url: str, engine: Engine) -> None:
     """As its documentation's example asks for it: with a plain HTTP client."""
     body = {"model": "tiny", "text_1": TEXTS[0], "text_2": TEXTS[1:]}
     reply = httpx.post(f"{url}/score", json=body).raise_for_status().json()
-    expected = engine.similarity([(TEXTS[0], text) for text in TEXTS[1:]])
+    expected = engine.answer("similarity", [(TEXTS[0], text) for text in TEXTS[1:]])
     assert [item["index"] for item in reply["data"]] == [0, 1]
     np.testing.assert_allclose([item["score"] for item in reply["data"]], expected, rtol=0, atol=1e-6)

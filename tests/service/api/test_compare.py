@@ -59,11 +59,11 @@ def test_untrained(client: TestClient, engine: Engine, task: str) -> None:
     assert "no trained head" in body["note"]
     scores = body["sides"][0]["scores"]
     if task == "similarity":
-        np.testing.assert_allclose(scores, engine.similarity(PAIRS), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(scores, engine.answer("similarity", PAIRS), rtol=0, atol=1e-6)
     else:
         labels = engine.bundle.manifest.labels
         found = [[score[label] for label in labels] for score in scores]
-        np.testing.assert_allclose(found, engine.entailment(PAIRS), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(found, engine.answer("entailment", PAIRS), rtol=0, atol=1e-6)
 
 
 def test_entailment_by_trained_weights(client: TestClient, folder: Path) -> None:

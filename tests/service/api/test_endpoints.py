@@ -252,9 +252,9 @@ def test_compressed_tables(tmp_path: Path, table_dtype: Any, kernel: str, token_
     a, b = map(token_ids, TEXTS[:2])
     pair = [(TEXTS[0], TEXTS[1])]
     np.testing.assert_allclose(
-        engine.similarity(pair), [bundle.embedding(a) @ bundle.embedding(b)], rtol=0, atol=TOLERANCE
+        engine.answer("similarity", pair), [bundle.embedding(a) @ bundle.embedding(b)], rtol=0, atol=TOLERANCE
     )
-    np.testing.assert_allclose(engine.entailment(pair), [bundle.entailment(a, b)], rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(engine.answer("entailment", pair), [bundle.entailment(a, b)], rtol=0, atol=TOLERANCE)
 
 
 def test_the_mode_chooses_what_is_scored(client: TestClient, tiny_bundle: TinyBundle, token_ids: Any) -> None:

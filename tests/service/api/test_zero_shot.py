@@ -37,7 +37,7 @@ def test_scores_are_the_pipelines(client: TestClient, engine: Engine, multi_labe
     labels, template = CHOICES[:count], "It is about {}."
     body = {"text": TEXT, "labels": labels, "hypothesis_template": template, "multi_label": multi_label}
     found = client.post("/zero-shot", json=body).json()
-    probabilities = engine.entailment([(TEXT, template.replace("{}", label)) for label in labels])
+    probabilities = engine.answer("entailment", [(TEXT, template.replace("{}", label)) for label in labels])
     expected = pipeline_scores(probabilities, labels, multi_label)
     assert dict(zip(found["labels"], found["scores"], strict=True)) == pytest.approx(expected, abs=1e-5)
     assert found["scores"] == sorted(found["scores"], reverse=True)

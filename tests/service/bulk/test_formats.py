@@ -65,7 +65,7 @@ def expected(engine: Engine, task: str) -> list[dict[str, Any]]:
         columns = [f"cmow_{label}" for label in LABELS]
         scores = [
             {"cmow_label": LABELS[int(row.argmax())], **dict(zip(columns, row.tolist(), strict=True))}
-            for row in engine.entailment(PAIRS)
+            for row in engine.answer("entailment", PAIRS)
         ]
     return [row | score | more for row, score, more in zip(ROWS, scores, truncated, strict=True)]
 

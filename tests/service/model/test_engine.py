@@ -61,12 +61,12 @@ def test_scores_do_not_depend_on_the_company(
     tmp_path: Path, kernel: str, hidden_dim: int, pairs: list[tuple[str, str]]
 ) -> None:
     engine = open_engine(make_tiny_bundle(tmp_path / "bundle", "int8", hidden_dim), kernel)
-    similarity = np.concatenate([engine.similarity([pair]) for pair in pairs])
-    entailment = np.concatenate([engine.entailment([pair]) for pair in pairs])
+    similarity = np.concatenate([engine.answer("similarity", [pair]) for pair in pairs])
+    entailment = np.concatenate([engine.answer("entailment", [pair]) for pair in pairs])
     for size in (2, 7, 33, len(pairs)):
         groups = [pairs[start : start + size] for start in range(0, len(pairs), size)]
-        np.testing.assert_array_equal(np.concatenate([engine.similarity(group) for group in groups]), similarity)
-        np.testing.assert_array_equal(np.concatenate([engine.entailment(group) for group in groups]), entailment)
+        np.testing.assert_array_equal(np.concatenate([engine.answer("similarity", group) for group in groups]), similarity)
+        np.testing.assert_array_equal(np.concatenate([engine.answer("entailment", group) for group in groups]), entailment)
     texts = [left for left, _ in pairs]
     np.testing.assert_array_equal(engine.embed(texts), np.concatenate([engine.embed([text]) for text in texts]))
 
@@ -89,17 +89,17 @@ def test_large_runs_are_shared_out_among_the_threads(tiny_bundle: TinyBundle) ->
     assert engine._slices(packed, index) == [slice(0, 33), slice(33, 66), slice(66, 100)]
     assert engine._slices(packed.take(np.arange(4)), index[:2]) == [slice(0, 2)]
     assert engine._slices(packed, index[:2]) == [slice(0, 1), slice(1, 2)]
-    alone = [engine.similarity([pair])[0] for pair in pairs]
-    np.testing.assert_array_equal(engine.score_similarity(packed, index), alone)
+    alone = [engine.answer("similarity", [pair])[0] for pair in pairs]
+    np.testing.assert_array_equal(engine.score("similarity", packed, index), alone)
 
 
 def test_scores_do_not_depend_on_the_cut(engine: Engine, tiny_bundle: TinyBundle, pairs: list[tuple[str, str]]) -> None:
     kernel = engine.kernel.name.split()[0]
     for options in ({"run_tokens": 1}, {"run_tokens": 200}, {"run_pairs": 1}, {"run_pairs": 7}):
         small = open_engine(tiny_bundle, kernel, **options)
-        np.testing.assert_array_equal(small.similarity(pairs), engine.similarity(pairs))
-        np.testing.assert_array_equal(small.entailment(pairs), engine.entailment(pairs))
-        np.testing.assert_array_equal(small.relatedness(pairs), engine.relatedness(pairs))
+        np.testing.assert_array_equal(small.answer("similarity", pairs), engine.answer("similarity", pairs))
+        np.testing.assert_array_equal(small.answer("entailment", pairs), engine.answer("entailment", pairs))
+        np.testing.assert_array_equal(small.answer("relatedness", pairs), engine.answer("relatedness", pairs))
         np.testing.assert_array_equal(small.embed([pairs[0][0]] * 9), engine.embed([pairs[0][0]] * 9))
 
 
@@ -110,17 +110,17 @@ def test_kernels_agree(tiny_bundle: TinyBundle, pairs: list[tuple[str, str]]) ->
 
 
 def test_nothing_to_do(engine: Engine) -> None:
-    assert engine.similarity([]).shape == (0,)
-    assert engine.entailment([]).shape == (0, 3)
-    assert engine.relatedness([]).shape == (0,)
+    assert engine.answer("similarity", []).shape == (0,)
+    assert engine.answer("entailment", []).shape == (0, 3)
+    assert engine.answer("relatedness", []).shape == (0,)
     assert engine.embed([]).shape == (0, 384)
 
 
 def test_relatedness_is_the_same_for_both_orders_and_stays_within_its_bounds(
     engine: Engine, tiny_bundle: TinyBundle, pairs: list[tuple[str, str]]
 ) -> None:
-    related = engine.relatedness(pairs)
-    np.testing.assert_array_equal(related, engine.relatedness([(right, left) for left, right in pairs]))
+    related = engine.answer("relatedness", pairs)
+    np.testing.assert_array_equal(related, engine.answer("relatedness", [(right, left) for left, right in pairs]))
     assert 0 < np.ptp(related) < 1
     for intercept, bound in ((9.0, 1), (-9.0, 0)):
         manifest = read_manifest(tiny_bundle.path)
@@ -132,14 +132,14 @@ def test_relatedness_is_the_same_for_both_orders_and_stays_within_its_bounds(
 def test_a_sentence_without_tokens_has_scores(engine: Engine, tiny_bundle: TinyBundle) -> None:
     """The endpoints refuse it, but data sets may hold one."""
     expected = tiny_bundle.embedding([]) @ tiny_bundle.embedding(engine.tokenizer.encode(["dog"]).token_ids.tolist())
-    np.testing.assert_allclose(engine.similarity([("", "dog"), ("dog", " ")]), [expected] * 2, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(engine.answer("similarity", [("", "dog"), ("dog", " ")]), [expected] * 2, rtol=0, atol=2e-6)
 
 
 def test_the_kernel_that_is_named_is_the_one_that_runs(engine: Engine) -> None:
     """Only the fused kernel checks token ids itself, and its name is in the message."""
     packed = PackedTokens(np.array([10**6]), np.array([0, 1]), np.array([False]))
     with pytest.raises(InferenceError) as caught:
-        engine.score_similarity(packed, np.array([[0, 0]]))
+        engine.score("similarity", packed, np.array([[0, 0]]))
     assert ("1000000" in str(caught.value) and "Gather" not in str(caught.value)) == engine.kernel.name.startswith(
         "fused"
     )
@@ -159,7 +159,7 @@ def test_scores_that_are_not_finite_are_an_error(engine: Engine) -> None:
     placement, engine.placement = engine.placement, NotANumber()  # type: ignore[assignment]
     try:
         with pytest.raises(InferenceError, match="expected finite numbers, got nan in similarity"):
-            engine.similarity([("a", "b")])
+            engine.answer("similarity", [("a", "b")])
         with pytest.raises(InferenceError):
             engine.check()
     finally:

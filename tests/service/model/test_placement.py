@@ -52,7 +52,7 @@ def test_auto_takes_the_cpu_where_there_is_no_gpu_and_says_why(
         engine = Engine(tiny_bundle.load(), EngineOptions(threads=1, provider="auto"))
     assert (engine.provider, engine.placement.reason) == (CPU, reason)
     assert reason in caplog.text
-    assert abs(engine.similarity([("a man", "the man")])[0]) <= 1
+    assert abs(engine.answer("similarity", [("a man", "the man")])[0]) <= 1
 
 
 def test_cuda_without_a_gpu_is_an_error(tiny_bundle: TinyBundle) -> None:

@@ -82,13 +82,13 @@ def test_it_scores_as_the_engine_does(visit: Visit, url: str, engine: Engine) ->
     page.get_by_label("Compared with").fill("\n".join(lines))
     page.locator("#pairs li .text", has_text="it rains").wait_for()
     pairs = [("A man is playing guitar", "Somebody makes music"), ("A man is playing guitar", "it rains")]
-    expected = engine.similarity(pairs)
+    expected = engine.answer("similarity", pairs)
     shown = [
         float(text.replace("\N{MINUS SIGN}", "-")) for text in texts(page, "#pairs .measure:nth-of-type(1) .value")
     ]
     assert shown == pytest.approx(expected.tolist(), abs=0.00501)
     assert texts(page, "#pairs .text") == ["Somebody makes music", "it rains"]
-    shares = [[f"{round(100 * float(share))} %" for share in row] for row in engine.entailment(pairs)]
+    shares = [[f"{round(100 * float(share))} %" for share in row] for row in engine.answer("entailment", pairs)]
     for legend, row in zip(texts(page, "#pairs .legend"), shares, strict=True):
         assert [part.split(" ", 1)[1] for part in legend.split("\n")] == row
     assert "tokens in 2 pairs" in page.locator("#timings").inner_text()
@@ -161,7 +161,7 @@ def test_in_the_order_asked_for(visit: Visit, url: str, engine: Engine) -> None:
     page.locator("#pairs .text", has_text="it rains").wait_for()
     assert texts(page, "#pairs .text") == lines
     pairs = [("A man is playing guitar", line) for line in lines]
-    for order, scores in (("similarity", engine.similarity(pairs)), ("entailment", engine.entailment(pairs)[:, 0])):
+    for order, scores in (("similarity", engine.answer("similarity", pairs)), ("entailment", engine.answer("entailment", pairs)[:, 0])):
         page.get_by_label("Order").select_option(f"by {order}")
         ranked = sorted(zip(scores.tolist(), lines, strict=True), reverse=True)
         assert texts(page, "#pairs .text") == [line for _, line in ranked]

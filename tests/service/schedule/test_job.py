@@ -73,8 +73,8 @@ def test_some_of_what_was_read_together(tokenizer: Tokenizer, engine: Engine, or
     chosen = pieces(together(tokenizer), engine)
     packed, pairs = join([chosen[number] for number in order])
     assert same(packed, tokenizer.encode([text for number in order for text in TEXTS[number]]))
-    alone: list[Ints] = [engine.score_similarity(chosen[number].part.packed, chosen[number].pairs) for number in order]
-    np.testing.assert_array_equal(engine.score_similarity(packed, pairs), np.concatenate(alone))
+    alone: list[Ints] = [engine.score("similarity", chosen[number].part.packed, chosen[number].pairs) for number in order]
+    np.testing.assert_array_equal(engine.score("similarity", packed, pairs), np.concatenate(alone))
 
 
 def test_joining_leaves_the_pairs_of_a_job_alone(tokenizer: Tokenizer, engine: Engine) -> None:

@@ -77,8 +77,8 @@ def test_tasks_do_not_mix(engine: Engine) -> None:
 
     answers = iter(asyncio.run(all_tasks()))
     for request in asked:
-        np.testing.assert_array_equal(next(answers).values, engine.similarity(request))
-        np.testing.assert_array_equal(next(answers).values, engine.entailment(request))
+        np.testing.assert_array_equal(next(answers).values, engine.answer("similarity", request))
+        np.testing.assert_array_equal(next(answers).values, engine.answer("entailment", request))
         np.testing.assert_array_equal(next(answers).values, engine.embed([left for left, _ in request]))
 
 

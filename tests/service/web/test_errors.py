@@ -5,19 +5,19 @@ import pytest
 from cmow.service import errors
 
 
-def tree(kind: type[errors.ServiceError]) -> list[type[errors.ServiceError]]:
+def tree(kind: type[errors.CmowError]) -> list[type[errors.CmowError]]:
     return [kind, *(below for child in kind.__subclasses__() for below in tree(child))]
 
 
 def test_the_docstring_draws_the_whole_tree() -> None:
     drawn = [line.strip(" │├└─").split()[0] for line in (errors.__doc__ or "").splitlines() if "Error" in line]
-    assert sorted(drawn) == sorted(kind.__name__ for kind in tree(errors.ServiceError))
+    assert sorted(drawn) == sorted(kind.__name__ for kind in tree(errors.CmowError))
 
 
 @pytest.mark.parametrize(
     ("kind", "status"),
     [
-        (errors.ServiceError, 500),
+        (errors.CmowError, 500),
         (errors.InferenceError, 500),
         (errors.NotReadyError, 503),
         (errors.MalformedBodyError, 400),
@@ -27,7 +27,7 @@ def test_the_docstring_draws_the_whole_tree() -> None:
         (errors.EmptyTextError, 422),
     ],
 )
-def test_status(kind: type[errors.ServiceError], status: int) -> None:
+def test_status(kind: type[errors.CmowError], status: int) -> None:
     assert errors.status_of(kind) == status
 
 

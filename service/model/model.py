@@ -1,0 +1,215 @@
+"""The model as everything calls it: texts in, scores out, within limits. Routes, commands and Python share it.
+
+Letters: B texts, P pairs, m similarity width.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, get_args
+
+from cmow.service.errors import ModelNotFoundError, SchemaError
+from cmow.service.machine.cpu import MOST_THREADS
+from cmow.service.model.bundle import BUNDLE, Manifest, load_bundle
+from cmow.service.model.engine import Engine, EngineOptions, Floats, TaskName, with_itself
+from cmow.service.model.placement import GPU_MIN_TOKENS, Provider
+from cmow.service.model.ranking import TEMPLATE, best_first, hypotheses, label_scores
+from cmow.service.model.work import LongTexts, Scored, Work
+from cmow.service.text.columns import as_texts
+from cmow.service.text.pairs import Sides
+from cmow.service.text.texts import MAX_TEXT_CHARS, TextLimits, TextList
+from cmow.service.text.tokenizer import Part
+
+Mode = Literal["cosine", "paraphrase", "relatedness"]
+# A program's own memory is its own concern: only what no text should have is refused.
+UNBOUNDED = TextLimits(max_pairs=sys.maxsize, max_text_chars=MAX_TEXT_CHARS, max_request_chars=sys.maxsize)
+MODES: dict[Mode, TaskName] = {"cosine": "similarity", "paraphrase": "paraphrase", "relatedness": "relatedness"}
+
+
+@dataclass(frozen=True)
+class Entailment:
+    """Probabilities float32 [P, 3] of ``classes`` for P pairs."""
+
+    classes: tuple[str, ...]
+    scores: Floats
+
+    @property
+    def labels(self) -> list[str]:
+        """The most probable class of each pair [P]."""
+        return [self.classes[column] for column in self.scores.argmax(axis=1)]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A document, its place among those given, and its cosine with the query."""
+
+    index: int
+    score: float
+    document: str
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label and its score, from 0 to 1."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token, and where it stands in its text: characters ``start`` to ``stop``."""
+
+    id: int
+    text: str
+    start: int
+    stop: int
+
+
+class Model:
+    """An engine and the limits of what it may be asked. Any thread may call it.
+
+    Texts are a string, a list, or a column of NumPy, pandas, Polars or Arrow; a string is paired with every text of the
+    other side. With ``truncate`` a text beyond the limits is cut to them; otherwise it is an error. Methods raise
+    ``InvalidInputError``, which names the text at fault as in ``sentence2[3]``, and ``InferenceError``.
+    """
+
+    def __init__(self, engine: Engine, limits: TextLimits) -> None:
+        self.engine = engine
+        self.limits = limits
+
+    @property
+    def manifest(self) -> Manifest:
+        """Of the bundle: what the model is, and how it was trained."""
+        return self.engine.bundle.manifest
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.manifest.name
+
+    def similarity(self, sentence1: Any, sentence2: Any, mode: Mode = "cosine", truncate: bool = False) -> Floats:
+        """How close in meaning the sentences of each pair are, float32 [P].
+
+        By the cosine (-1 to 1), by the probability that both say the same (``paraphrase``), or by how related people
+        would call them (``relatedness``, 0 to 1).
+        """
+        if mode not in MODES:
+            raise SchemaError(f"mode: expected {', '.join(MODES)}, got {str(mode)[:40]!r}", "mode")
+        names = "sentence1", "sentence2"
+        return self._of_pairs(MODES[mode], sentence1, sentence2, names, truncate)
+
+    def entailment(self, premise: Any, hypothesis: Any, truncate: bool = False) -> Entailment:
+        """Whether each hypothesis follows from its premise, contradicts it, or neither."""
+        scores = self._of_pairs("entailment", premise, hypothesis, ("premise", "hypothesis"), truncate)
+        return Entailment(tuple(self.manifest.labels), scores)
+
+    def embed(self, texts: Any, truncate: bool = False) -> Floats:
+        """Unit-length embeddings float32 [B, m] of ``texts``."""
+        return self.run(self.texts(TextList("texts", as_texts(texts, "texts")), _long(truncate))).values
+
+    def rerank(self, query: str, documents: Any, top_n: int | None = None, truncate: bool = False) -> list[Ranked]:
+        """``documents`` by their cosine with ``query``, the best first; all, or the ``top_n`` best."""
+        if top_n is not None and top_n < 1:
+            raise SchemaError(f"top_n: expected a number from 1 on, or None for all, got {top_n}", "top_n")
+        texts = as_texts(documents, "documents")
+        texts = [texts] if isinstance(texts, str) else texts
+        scores = self._of_pairs("similarity", query, texts, ("query", "documents"), truncate)
+        return [Ranked(row, float(scores[row]), texts[row]) for row in best_first(scores)[:top_n]]
+
+    def zero_shot(
+        self, text: str, labels: Any, template: str = TEMPLATE, multi_label: bool = False, truncate: bool = False
+    ) -> list[Label]:
+        """How well each of ``labels`` fits ``text``, the best first; the scores sum to 1 unless ``multi_label``."""
+        names = as_texts(labels, "labels")
+        names = [names] if isinstance(names, str) else names
+        asked = hypotheses(names, template, self.limits)
+        probabilities = self._of_pairs("entailment", text, asked, ("text", "labels"), truncate)
+        scores = label_scores(probabilities, self.manifest.labels, multi_label)
+        return [Label(names[row], float(scores[row])) for row in best_first(scores)]
+
+    def tokenize(self, texts: Any) -> list[list[Token]]:
+        """The tokens that the model reads of each of ``texts`` [B]."""
+        named = TextList("texts", as_texts(texts, "texts"))
+        named.check(self.limits)
+        return [self._tokens(text) for text in named.texts]
+
+    def close(self) -> None:
+        """Let go of the model's threads; it must not be called after that."""
+        self.engine.close()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Another process opens the bundle again: sessions and threads stay where they are."""
+        return _reopen, (self.engine.bundle.path, self.engine.options, self.limits)
+
+    def pairs(self, task: TaskName, sides: Sides, long: LongTexts) -> Work:
+        """``task`` on the pairs of ``sides``, checked against the limits."""
+        sides = sides.cut(self.limits.max_text_chars) if long == "cut" else sides
+        pairs = sides.pairs(self.limits)
+        return Work(task, pairs.texts, pairs.index, sides, self._max_tokens(long))
+
+    def texts(self, texts: TextList, long: LongTexts, task: TaskName = "embed") -> Work:
+        """``task`` on single ``texts``, checked against the limits."""
+        texts = texts.cut(self.limits.max_text_chars) if long == "cut" else texts
+        texts.check(self.limits)
+        values = texts.texts
+        return Work(task, values, with_itself(len(values)), texts, self._max_tokens(long))
+
+    def run(self, work: Work) -> Scored:
+        """The result of ``work``, here and now."""
+        packed = self.engine.tokenizer.encode(work.texts)
+        part = Part(packed, 0, len(packed))
+        work.check(part)
+        values = self.engine.score(work.task, packed, work.pairs)
+        return Scored(values, part.tokens, work.truncated(part))
+
+    def check_name(self, name: str | None) -> None:
+        """Raise ``ModelNotFoundError`` where a client asks for another model than this one."""
+        if name is not None and name != self.name:
+            raise ModelNotFoundError(f"model: expected {self.name!r}, the only model here, got another", "model")
+
+    def check_dimensions(self, dimensions: int | None) -> None:
+        """Raise ``SchemaError`` where a client asks for longer embeddings than the model has."""
+        longest = self.manifest.dims.similarity_dim
+        if dimensions is not None and dimensions > longest:
+            raise SchemaError(f"dimensions: expected at most {longest}, got {str(dimensions)[:40]}", "dimensions")
+
+    def _of_pairs(self, task: TaskName, left: Any, right: Any, names: tuple[str, str], truncate: bool) -> Floats:
+        sides = Sides(as_texts(left, names[0]), as_texts(right, names[1]), names)
+        return self.run(self.pairs(task, sides, _long(truncate))).values
+
+    def _tokens(self, text: str) -> list[Token]:
+        spans = self.engine.tokenizer.spans(text)
+        return [Token(token, text[start:stop], start, stop) for token, start, stop in spans]
+
+    def _max_tokens(self, long: LongTexts) -> int | None:
+        return self.manifest.max_tokens if long == "refuse" else None
+
+
+def _long(truncate: bool) -> LongTexts:
+    return "cut" if truncate else "refuse"
+
+
+def open_model(bundle: Path | str | None, provider: Provider, threads: int, require_fused_op: bool) -> Model:
+    """What ``cmow.load`` gives; raises ``StartError``, and ``SchemaError`` where an option is wrong."""
+    if provider not in get_args(Provider):
+        raise SchemaError(f"provider: expected {', '.join(get_args(Provider))}, got {str(provider)[:40]!r}", "provider")
+    if not 0 <= threads <= MOST_THREADS:
+        raise SchemaError(f"threads: expected a number from 0 to {MOST_THREADS}, got {threads}", "threads")
+    options = EngineOptions(threads, require_fused_op, provider=provider, gpu_min_tokens=GPU_MIN_TOKENS)
+    return _reopen(Path(BUNDLE if bundle is None else bundle), options, UNBOUNDED)
+
+
+def _reopen(bundle: Path, options: EngineOptions, limits: TextLimits) -> Model:
+    return Model(Engine(load_bundle(bundle), options), limits)
