@@ -37,8 +37,8 @@ def engine() -> Engine:
 
 def test_near_sentences_score_higher_than_far_ones(engine: Engine) -> None:
     eating = "A man is eating food."
-    near, far = engine.answer("similarity", 
-        [(eating, "A man is eating a piece of bread."), (eating, "The girl is carrying a baby.")]
+    near, far = engine.answer(
+        "similarity", [(eating, "A man is eating a piece of bread."), (eating, "The girl is carrying a baby.")]
     )
     assert near > far + 0.2
 

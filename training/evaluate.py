@@ -110,7 +110,9 @@ def score_pairs(engine: Engine, pairs: list[Pair]) -> tuple[str, Scores]:
         return "similarity", cosine | {f"relatedness_{metric}": value for metric, value in related.items()}
     gold = [str(pair.label) for pair in pairs]
     if set(gold) <= set(PARAPHRASE_LABELS):
-        cosine = paraphrase_scores(engine.answer("similarity", texts), gold, engine.bundle.manifest.paraphrase_threshold)
+        cosine = paraphrase_scores(
+            engine.answer("similarity", texts), gold, engine.bundle.manifest.paraphrase_threshold
+        )
         head = paraphrase_scores(engine.answer("paraphrase", texts), gold, 0.5)
         return "paraphrase", head | {f"cosine_{metric}": value for metric, value in cosine.items()}
     if unknown := set(gold) - {*NLI_LABELS, NOT_ENTAILMENT}:

@@ -3,7 +3,7 @@
     python -m loadtest.cost.dispatch
 
 Prints microseconds (medians) for requests of several sizes, one at a time and eight at once: the numbers behind
-``INLINE_*`` in ``service/schedule/scheduler.py``.
+``INLINE`` in ``service/schedule/batcher.py``.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from time import perf_counter
 
 import uvloop
 
-from cmow.service.model.bundle import load_bundle
-from cmow.service.model.engine import Engine
+import cmow
+from cmow.service.model.engine import TaskName
+from cmow.service.model.model import Model
+from cmow.service.model.work import Work
 from cmow.service.observe.metrics import Metrics
 from cmow.service.options.arguments import count
-from cmow.service.options.settings import BUNDLE
 from cmow.service.schedule.admission import Admission
 from cmow.service.schedule.caller import Caller
-from cmow.service.schedule.job import Budget
 from cmow.service.schedule.scheduler import Scheduler
 from cmow.service.text.pairs import SentencePairs
 from loadtest.harness.processes import machine
@@ -42,14 +42,13 @@ async def microseconds(ask: Ask, together: int, rounds: int) -> float:
     return 1e6 * median(times)
 
 
-def ways(engine: Engine, task: str, pairs: SentencePairs) -> dict[str, Ask]:
+def ways(model: Model, task: TaskName, pairs: SentencePairs) -> dict[str, Ask]:
     """The same request in three ways."""
-    scheduler = Scheduler(engine, Budget(16_384, 256), Admission(10**6, 10**9, 10**9), Metrics())
-    score = {"similarity": engine.score_similarity, "entailment": engine.score_entailment}[task]
-    scheduled = {"similarity": scheduler.similarity, "entailment": scheduler.entailment}[task]
+    scheduler = Scheduler(model, Admission(10**6, 10**9, 10**9), Metrics())
+    work = Work(task, pairs.texts, pairs.index)
 
     def compute() -> object:
-        return score(engine.tokenizer.encode(pairs.texts), pairs.index)
+        return model.run(work)
 
     async def inline() -> object:
         return compute()
@@ -57,18 +56,19 @@ def ways(engine: Engine, task: str, pairs: SentencePairs) -> dict[str, Ask]:
     return {
         "inline": inline,
         "thread": lambda: asyncio.get_running_loop().run_in_executor(None, compute),
-        "scheduler": lambda: scheduled(Caller(), pairs),
+        "scheduler": lambda: scheduler.score(Caller(), work),
     }
 
 
-async def report(engine: Engine, rounds: int) -> None:
+async def report(model: Model, rounds: int) -> None:
     """A table for each task."""
-    for task in ("similarity", "entailment"):
+    tasks: list[TaskName] = ["similarity", "entailment"]
+    for task in tasks:
         print(f"\n{task}: microseconds a request, alone / eight at once")
         for size in SIZES:
             pairs = SentencePairs.of((f"A man is eating food {n}.", f"A man eats bread {n}.") for n in range(size))
             cells = []
-            for name, ask in ways(engine, task, pairs).items():
+            for name, ask in ways(model, task, pairs).items():
                 times = [await microseconds(ask, together, rounds) for together in (1, 8)]
                 cells.append(f"{name} {times[0]:7.0f} / {times[1]:7.0f}")
             print(f"{size:4d} pairs  " + "   ".join(cells))
@@ -81,7 +81,7 @@ def main() -> None:
     options = parser.parse_args()
     print(machine())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(report(Engine(load_bundle(BUNDLE)), options.rounds))
+        runner.run(report(cmow.load(provider="cpu"), options.rounds))
 
 
 if __name__ == "__main__":

@@ -24,13 +24,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from cmow.service.model.engine import Engine, Floats, Ints
+from cmow.service.model.engine import Engine, Floats, Ints, TaskName
+from cmow.service.model.work import Scored, Work
 from cmow.service.options.arguments import count
 from cmow.service.options.settings import Settings
 from cmow.service.schedule.caller import Caller
-from cmow.service.schedule.scheduler import Check, Scored
 from cmow.service.serve.app import create_app
-from cmow.service.text.pairs import SentencePairs
 from cmow.service.text.tokenizer import PackedTokens
 from cmow.service.web.shortcut import ShortCut
 from loadtest.cost import constant
@@ -100,17 +99,17 @@ def without_scheduler(app: FastAPI) -> FastAPI:
     """``app`` that knows all scores already."""
     values = np.array([constant.ANSWER.scores[0]], np.float32)
 
-    async def similarity(caller: Caller, pairs: SentencePairs, check: Check) -> Scored:
-        return Scored(values, 15, [False], caller.timings)
+    async def score(caller: Caller, work: Work) -> Scored:
+        return Scored(values, 15, [False])
 
-    app.state.scheduler.similarity = similarity
+    app.state.scheduler.score = score
     return app
 
 
 class NoModel(Engine):
     """An engine that tokenises and has one score for all pairs."""
 
-    def score_similarity(self, packed: PackedTokens, pairs: Ints) -> Floats:
+    def score(self, task: TaskName, packed: PackedTokens, pairs: Ints) -> Floats:
         """Zeros [P]."""
         return np.zeros(len(pairs), np.float32)
 
@@ -118,7 +117,7 @@ class NoModel(Engine):
 def layers(settings: Settings) -> dict[str, ASGIApp]:
     """Applications by what each adds to the one before it, the constant route first."""
     app = create_app(settings)
-    engine: Engine = app.state.engine
+    engine: Engine = app.state.scheduler.model.engine
     return {
         "FastAPI, constant": constant.make_app(),
         "HTTP server": bare,

@@ -165,7 +165,7 @@ def find_threshold(gpu: Gpu, bundle: Bundle, ids: np.ndarray, threads: int) -> R
         packed = PackedTokens(ids[:tokens], cu_seqlens, np.zeros(len(sentences), bool))
         pairs = np.stack([sentences, sentences[::-1]], axis=1)
         inputs = {"token_ids": packed.token_ids, "cu_seqlens": cu_seqlens, "pairs": pairs}
-        on_cpu = wall_seconds(partial(cpu.score_similarity, packed, pairs))
+        on_cpu = wall_seconds(partial(cpu.score, "similarity", packed, pairs))
         on_gpu = wall_seconds(partial(gpu.run, SIMILARITY, "similarity", inputs))
         rows.append({"tokens": tokens, "cpu us": 1e6 * on_cpu, "gpu us": 1e6 * on_gpu})
     for row in reversed(rows):

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from cmow.service.model.bundle import Bundle, load_bundle
-from cmow.service.model.engine import Engine, EngineOptions, Floats, Ints
+from cmow.service.model.engine import Engine, EngineOptions, Floats, Ints, TaskName
 from cmow.service.options.arguments import count
 from cmow.service.options.settings import BUNDLE, Settings
 from cmow.service.serve.app import create_app
@@ -37,17 +37,14 @@ class JointEngine(Engine):
         self._marks = self._model.tokenise.token_id("[CLS]"), self._model.tokenise.token_id("[SEP]")
         super().__init__(bundle, options)
 
-    def score_similarity(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        """First column of the logits, squeezed to 0 to 1 [P], of ``pairs`` [P, 2], rows of ``packed``."""
-        logits = self._logits(packed, pairs)
+    def score(self, task: TaskName, packed: PackedTokens, pairs: Ints) -> Floats:
+        """Similarity: the first column of the logits, squeezed to 0 to 1 [P]. Entailment: probabilities [P, 3]."""
+        if task not in ("similarity", "entailment"):
+            return super().score(task, packed, pairs)
+        logits = self._model.run("logits", joined(packed, pairs, *self._marks))
+        if task == "entailment":
+            return self._head.probabilities(logits)
         return np.asarray(1 / (1 + np.exp(-logits[:, 0])), np.float32)
-
-    def score_entailment(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        """Probabilities [P, 3] of ``pairs`` [P, 2], rows of ``packed``, premise first."""
-        return self._head.probabilities(self._logits(packed, pairs))
-
-    def _logits(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        return self._model.run("logits", joined(packed, pairs, *self._marks))
 
 
 def joined(packed: PackedTokens, pairs: Ints, first: int, between: int) -> Feeds:

@@ -34,7 +34,7 @@ def build(arguments: Mapping[str, Any]) -> serve.Application:
 
         def __serve_build_asgi_app__(self) -> FastAPI:
             app = create_app(settings)
-            self._engine: Engine = app.state.engine
+            self._engine: Engine = app.state.scheduler.model.engine
             return app
 
         async def check_health(self) -> None:

@@ -20,7 +20,7 @@ from cmow.service.model.bundle import (
     load_bundle,
 )
 from cmow.service.model.composer import Composer
-from cmow.service.model.engine import Engine
+from cmow.service.model.engine import Engine, with_itself
 from export.graphs.scoring import EncoderModel, EntailmentModel, ParaphraseModel, SimilarityModel
 from export.ops.tables import quantise
 from export.to_onnx import GRAPHS, ExportConfig, export_bundle, main
@@ -144,7 +144,7 @@ def test_the_engine_serves_what_torch_computes(bundle_folder: Path, student: Stu
     np.testing.assert_allclose(engine.answer("similarity", pairs), similarity, atol=SCORE_BOUND)
     np.testing.assert_allclose(engine.answer("entailment", pairs), entailment, atol=SCORE_BOUND)
     np.testing.assert_allclose(engine.answer("paraphrase", pairs), paraphrase, atol=SCORE_BOUND)
-    np.testing.assert_allclose(engine.states(packed), states, atol=1e-4)
+    np.testing.assert_allclose(engine.score("states", packed, with_itself(len(packed))), states, atol=1e-4)
     composer = Composer(engine)
     for state, embedding in zip(composer.states(packed), embeddings, strict=True):
         np.testing.assert_allclose(composer.embed(state), embedding, atol=SCORE_BOUND)

@@ -49,7 +49,10 @@ def test_scores_agree_with_single_pairs(engine: Engine, tmp_path: Path) -> None:
     assert records["similarity/stsb/dev.jsonl.gz"]["relatedness_pearson"] == pytest.approx(expected, abs=1e-5)
     pairs = read_pairs(tmp_path / "nli/snli/dev.jsonl.gz")
     labels = engine.bundle.manifest.labels
-    right = [labels[engine.answer("entailment", [(pair.sentence1, pair.sentence2)])[0].argmax()] == pair.label for pair in pairs]
+    right = [
+        labels[engine.answer("entailment", [(pair.sentence1, pair.sentence2)])[0].argmax()] == pair.label
+        for pair in pairs
+    ]
     assert records["nli/snli/dev.jsonl.gz"]["accuracy"] == pytest.approx(np.mean(right))
 
 

@@ -49,7 +49,9 @@ def features(engine: Engine, pairs: list[TextPair]) -> NDArray[Any]:
     contradicts = np.maximum(there[:, 2], back[:, 2])
     paraphrase = np.clip(engine.answer("paraphrase", pairs), 1e-6, 1 - 1e-6)
     logit = np.log(paraphrase / (1 - paraphrase))
-    return np.column_stack([logit, engine.answer("similarity", pairs), entails.min(axis=0), entails.max(axis=0), contradicts])
+    return np.column_stack(
+        [logit, engine.answer("similarity", pairs), entails.min(axis=0), entails.max(axis=0), contradicts]
+    )
 
 
 def cross_validate(values: NDArray[Any], positive: NDArray[np.bool_], folds: int, seed: int) -> dict[str, float]:

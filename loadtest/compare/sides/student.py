@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from unittest.mock import patch
 
 from cmow.service.machine import native
 from cmow.service.model.bundle import ENCODER, load_bundle
-from cmow.service.model.engine import Engine, EngineOptions
+from cmow.service.model.engine import Engine, EngineOptions, with_itself
 from cmow.service.text.tokenizer import PackedTokens, Tokenizer
 from export.graphs.session import bound_run, open_session
 from loadtest.compare.side import Context, Side, Task
@@ -39,12 +40,12 @@ def student_side(engine: Engine) -> Side:
     return Side(
         files=files,
         embed=engine.embed,
-        state=lambda texts: engine.states(engine.tokenizer.encode(texts)),
+        state=lambda texts: engine.score("states", engine.tokenizer.encode(texts), with_itself(len(texts))),
         encoder=encoder,
         any_length=True,
-        similarity=engine.similarity,
-        entailment=engine.entailment,
-        relatedness=engine.relatedness,
+        similarity=partial(engine.answer, "similarity"),
+        entailment=partial(engine.answer, "entailment"),
+        relatedness=partial(engine.answer, "relatedness"),
         trained=TASKS,
     )
 

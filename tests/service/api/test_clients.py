@@ -103,7 +103,9 @@ def test_huggingface_text_classification(url: str, engine: Engine) -> None:
     client = InferenceClient(model=f"{url}/predict")
     pair: Any = [TEXTS[:2]]  # the client passes on whatever it is given
     found = client.text_classification(pair)
-    probabilities = dict(zip(engine.bundle.manifest.labels, engine.answer("entailment", [(TEXTS[0], TEXTS[1])])[0], strict=True))
+    probabilities = dict(
+        zip(engine.bundle.manifest.labels, engine.answer("entailment", [(TEXTS[0], TEXTS[1])])[0], strict=True)
+    )
     assert {element.label: pytest.approx(element.score, abs=1e-6) for element in found} == probabilities
     assert [element.score for element in found] == sorted(probabilities.values(), reverse=True)
     assert len(client.text_classification(pair, top_k=1)) == 1

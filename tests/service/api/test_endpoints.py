@@ -149,14 +149,14 @@ class BrokenEngine:
 
     def __init__(self, engine: Engine, error: Exception) -> None:
         self.bundle, self.tokenizer, self.kernel, self.provider = engine.bundle, engine.tokenizer, engine.kernel, "none"
-        self.threads = 1
+        self.options, self.threads = engine.options, 1
         self.degraded = []
         self.error = error
 
-    def score_similarity(self, *_: Any) -> Any:
+    def score(self, *_: Any) -> Any:
         raise self.error
 
-    score_paraphrase = score_relatedness = score_entailment = score_embeddings = check = score_similarity
+    check = score
 
 
 def broken_client(settings: Settings, engine: Engine, error: Exception) -> TestClient:

@@ -23,7 +23,7 @@ from cmow.service.model.bundle import (
     read_manifest,
     write_manifest,
 )
-from cmow.service.model.engine import PART_TOKENS, Engine, EngineOptions, cut
+from cmow.service.model.engine import PART_TOKENS, Budget, Engine, EngineOptions, cut
 from cmow.service.model.session import session_options
 from cmow.service.text.tokenizer import PackedTokens
 from tests.served import open_engine
@@ -65,8 +65,12 @@ def test_scores_do_not_depend_on_the_company(
     entailment = np.concatenate([engine.answer("entailment", [pair]) for pair in pairs])
     for size in (2, 7, 33, len(pairs)):
         groups = [pairs[start : start + size] for start in range(0, len(pairs), size)]
-        np.testing.assert_array_equal(np.concatenate([engine.answer("similarity", group) for group in groups]), similarity)
-        np.testing.assert_array_equal(np.concatenate([engine.answer("entailment", group) for group in groups]), entailment)
+        np.testing.assert_array_equal(
+            np.concatenate([engine.answer("similarity", group) for group in groups]), similarity
+        )
+        np.testing.assert_array_equal(
+            np.concatenate([engine.answer("entailment", group) for group in groups]), entailment
+        )
     texts = [left for left, _ in pairs]
     np.testing.assert_array_equal(engine.embed(texts), np.concatenate([engine.embed([text]) for text in texts]))
 
@@ -95,8 +99,8 @@ def test_large_runs_are_shared_out_among_the_threads(tiny_bundle: TinyBundle) ->
 
 def test_scores_do_not_depend_on_the_cut(engine: Engine, tiny_bundle: TinyBundle, pairs: list[tuple[str, str]]) -> None:
     kernel = engine.kernel.name.split()[0]
-    for options in ({"run_tokens": 1}, {"run_tokens": 200}, {"run_pairs": 1}, {"run_pairs": 7}):
-        small = open_engine(tiny_bundle, kernel, **options)
+    for budget in (Budget(1, 256), Budget(200, 256), Budget(16_384, 1), Budget(16_384, 7)):
+        small = open_engine(tiny_bundle, kernel, budget=budget)
         np.testing.assert_array_equal(small.answer("similarity", pairs), engine.answer("similarity", pairs))
         np.testing.assert_array_equal(small.answer("entailment", pairs), engine.answer("entailment", pairs))
         np.testing.assert_array_equal(small.answer("relatedness", pairs), engine.answer("relatedness", pairs))
@@ -132,7 +136,9 @@ def test_relatedness_is_the_same_for_both_orders_and_stays_within_its_bounds(
 def test_a_sentence_without_tokens_has_scores(engine: Engine, tiny_bundle: TinyBundle) -> None:
     """The endpoints refuse it, but data sets may hold one."""
     expected = tiny_bundle.embedding([]) @ tiny_bundle.embedding(engine.tokenizer.encode(["dog"]).token_ids.tolist())
-    np.testing.assert_allclose(engine.answer("similarity", [("", "dog"), ("dog", " ")]), [expected] * 2, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(
+        engine.answer("similarity", [("", "dog"), ("dog", " ")]), [expected] * 2, rtol=0, atol=2e-6
+    )
 
 
 def test_the_kernel_that_is_named_is_the_one_that_runs(engine: Engine) -> None:

@@ -190,7 +190,7 @@ def test_what_is_unexpected_is_logged_with_its_request_id(
     settings: Settings, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = make(settings, engine)
-    client.app.state.scheduler.similarity = None  # type: ignore[attr-defined]
+    client.app.state.scheduler.score = None  # type: ignore[attr-defined]
     reply = client.post("/similarity", json=PAIR, headers={"X-Request-ID": "mine"})
     assert reply.status_code == 500
     assert reply.headers["x-request-id"] == "mine"

@@ -161,7 +161,10 @@ def test_in_the_order_asked_for(visit: Visit, url: str, engine: Engine) -> None:
     page.locator("#pairs .text", has_text="it rains").wait_for()
     assert texts(page, "#pairs .text") == lines
     pairs = [("A man is playing guitar", line) for line in lines]
-    for order, scores in (("similarity", engine.answer("similarity", pairs)), ("entailment", engine.answer("entailment", pairs)[:, 0])):
+    for order, scores in (
+        ("similarity", engine.answer("similarity", pairs)),
+        ("entailment", engine.answer("entailment", pairs)[:, 0]),
+    ):
         page.get_by_label("Order").select_option(f"by {order}")
         ranked = sorted(zip(scores.tolist(), lines, strict=True), reverse=True)
         assert texts(page, "#pairs .text") == [line for _, line in ranked]

@@ -9,9 +9,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cmow.service.model.engine import Engine, Ints
+from cmow.service.model.engine import Engine
+from cmow.service.model.work import Work
+from cmow.service.schedule.admission import Admission
 from cmow.service.schedule.caller import Caller
-from cmow.service.schedule.job import Budget, Job, Piece, Task, join
+from cmow.service.schedule.job import Job, Piece, join
 from cmow.service.text.tokenizer import PackedTokens, Part, Tokenizer
 
 TEXTS = [["a man", "it rains"], ["the dog"], ["somebody makes music", "a", "the woman is not playing"]]
@@ -40,14 +42,13 @@ def same(found: PackedTokens, expected: PackedTokens) -> bool:
     return all(np.array_equal(getattr(found, name), getattr(expected, name)) for name in names)
 
 
-def pieces(parts: Sequence[Part], engine: Engine) -> list[Piece]:
-    task = Task("similarity", engine.score_similarity, Budget(100, 100))
-
+def pieces(parts: Sequence[Part]) -> list[Piece]:
     async def make() -> list[Piece]:
         future = asyncio.get_running_loop().create_future
         found = []
         for texts, part, pairs in zip(TEXTS, parts, PAIRS, strict=False):
-            job = Job(task, texts, np.array(pairs), Caller(), lambda part: None, future(), future())
+            ticket = Admission(10**3, 10**6, 10**6).admit(len(pairs))
+            job = Job(Work("similarity", texts, np.array(pairs)), Caller(), ticket, future(), future())
             job.read(part, 0.0)
             found.append(job.whole_piece())
         return found
@@ -61,8 +62,8 @@ def test_a_part_is_what_its_texts_are_alone(tokenizer: Tokenizer) -> None:
         assert (len(part), part.tokens) == (len(alone), len(alone.whole.token_ids))
 
 
-def test_joining_is_the_same_for_texts_read_together_and_apart(tokenizer: Tokenizer, engine: Engine) -> None:
-    one, other = (join(pieces(parts(tokenizer), engine)) for parts in (together, apart))
+def test_joining_is_the_same_for_texts_read_together_and_apart(tokenizer: Tokenizer) -> None:
+    one, other = (join(pieces(parts(tokenizer))) for parts in (together, apart))
     assert same(one[0], other[0])
     assert one[1].tolist() == other[1].tolist() == [[0, 1], [1, 0], [2, 2], [5, 3], [3, 4], [4, 4]]
 
@@ -70,15 +71,15 @@ def test_joining_is_the_same_for_texts_read_together_and_apart(tokenizer: Tokeni
 @pytest.mark.parametrize("order", [[0, 1], [1, 2], [2, 0], [1]])
 def test_some_of_what_was_read_together(tokenizer: Tokenizer, engine: Engine, order: list[int]) -> None:
     """In any order: one of them may have been refused."""
-    chosen = pieces(together(tokenizer), engine)
+    chosen = pieces(together(tokenizer))
     packed, pairs = join([chosen[number] for number in order])
     assert same(packed, tokenizer.encode([text for number in order for text in TEXTS[number]]))
-    alone: list[Ints] = [engine.score("similarity", chosen[number].part.packed, chosen[number].pairs) for number in order]
+    alone = [engine.score("similarity", chosen[number].part.packed, chosen[number].pairs) for number in order]
     np.testing.assert_array_equal(engine.score("similarity", packed, pairs), np.concatenate(alone))
 
 
 def test_joining_leaves_the_pairs_of_a_job_alone(tokenizer: Tokenizer, engine: Engine) -> None:
-    chosen = pieces(together(tokenizer), engine)
+    chosen = pieces(together(tokenizer))
     join(chosen)
     assert [piece.pairs.tolist() for piece in chosen] == [[list(pair) for pair in pairs] for pairs in PAIRS]
 

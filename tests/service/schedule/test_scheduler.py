@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from copy import copy
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -20,21 +22,37 @@ from cmow.service.errors import (
     OverloadedError,
     TooManyTokensError,
 )
-from cmow.service.model.engine import Engine, Floats
+from cmow.service.model.engine import Budget, Engine, Floats, TaskName, with_itself
+from cmow.service.model.model import Model
+from cmow.service.model.work import Scored, Work
 from cmow.service.observe.metrics import Metrics
 from cmow.service.schedule.admission import Admission
 from cmow.service.schedule.caller import Caller
-from cmow.service.schedule.job import Budget
 from cmow.service.schedule.scheduler import Scheduler
-from cmow.service.text.pairs import SentencePairs
+from cmow.service.text.pairs import SentencePairs, Sides
+from cmow.service.text.texts import TextLimits
 from cmow.service.text.tokenizer import PackedTokens
 from tests.tiny_bundle import WORDS
 
+Answer = Coroutine[Any, Any, Scored]
+LIMITS = TextLimits(10**6, 10**6, 10**6)
 LENGTHS = [1, 2, 3, 16, 63, 64, 65, 129]
 
 
 def make(engine: Engine, tokens: int = 16_384, pairs: int = 256, items: int = 10_000) -> Scheduler:
-    return Scheduler(engine, Budget(tokens, pairs), Admission(items, 10**6, 10**5), Metrics())
+    """A scheduler on ``engine`` with another budget."""
+    engine = copy(engine)
+    engine.options = replace(engine.options, budget=Budget(tokens, pairs))
+    return Scheduler(Model(engine, LIMITS), Admission(items, 10**6, 10**5), Metrics())
+
+
+def ask(scheduler: Scheduler, task: TaskName, pairs: SentencePairs, caller: Caller | None = None) -> Answer:
+    """``pairs`` as the scheduler takes them, without a check on their tokens."""
+    return scheduler.score(caller or Caller(), Work(task, pairs.texts, pairs.index))
+
+
+def similarity(scheduler: Scheduler, pairs: SentencePairs, caller: Caller | None = None) -> Answer:
+    return ask(scheduler, "similarity", pairs, caller)
 
 
 def requests(count: int, seed: int) -> list[list[tuple[str, str]]]:
@@ -55,10 +73,11 @@ async def gather(calls: list[Coroutine[Any, Any, Any]]) -> list[Any]:
 def test_the_company_changes_no_bit(engine: Engine, tokens: int, pairs: int) -> None:
     scheduler = make(engine, tokens, pairs)
     asked = requests(30, seed=tokens + pairs)
-    for run, alone in ((scheduler.similarity, engine.similarity), (scheduler.entailment, engine.entailment)):
-        answers = asyncio.run(gather([run(Caller(), SentencePairs.of(request)) for request in asked]))
+    tasks: list[TaskName] = ["similarity", "entailment"]
+    for task in tasks:
+        answers = asyncio.run(gather([ask(scheduler, task, SentencePairs.of(request)) for request in asked]))
         for request, answer in zip(asked, answers, strict=True):
-            np.testing.assert_array_equal(answer.values, alone(request))
+            np.testing.assert_array_equal(answer.values, engine.answer(task, request))
             assert answer.truncated == [False] * len(request)
     assert (scheduler.admission.items, scheduler.admission.tokens) == (0, 0)
 
@@ -71,8 +90,9 @@ def test_tasks_do_not_mix(engine: Engine) -> None:
         calls: list[Coroutine[Any, Any, Any]] = []
         for request in asked:
             pairs = SentencePairs.of(request)
-            calls += [scheduler.similarity(Caller(), pairs), scheduler.entailment(Caller(), pairs)]
-            calls += [scheduler.embed(Caller(), [left for left, _ in request])]
+            calls += [ask(scheduler, "similarity", pairs), ask(scheduler, "entailment", pairs)]
+            texts = [left for left, _ in request]
+            calls += [scheduler.score(Caller(), Work("embed", texts, with_itself(len(texts))))]
         return await gather(calls)
 
     answers = iter(asyncio.run(all_tasks()))
@@ -85,12 +105,13 @@ def test_tasks_do_not_mix(engine: Engine) -> None:
 def test_usage_and_timings(engine: Engine) -> None:
     limit = engine.bundle.manifest.max_tokens
     pairs = SentencePairs.of([("dog", "a " * (limit + 1)), ("dog", "man")])
-    scored = asyncio.run(make(engine).similarity(Caller(), pairs))
+    caller = Caller()
+    scored = asyncio.run(similarity(make(engine), pairs, caller))
     assert scored.tokens == limit + 2
     assert scored.truncated == [True, False]
-    assert scored.timings.tokenise > 0
-    assert scored.timings.inference > 0
-    assert scored.timings.queue >= 0
+    assert caller.timings.tokenise > 0
+    assert caller.timings.inference > 0
+    assert caller.timings.queue >= 0
 
 
 def samples(scheduler: Scheduler) -> dict[tuple[str, str], float]:
@@ -103,7 +124,7 @@ def samples(scheduler: Scheduler) -> dict[tuple[str, str], float]:
 def test_requests_of_one_turn_share_a_run(engine: Engine) -> None:
     scheduler = make(engine)
     small = [SentencePairs.of([("dog", f"man {number}")]) for number in range(8)]
-    asyncio.run(gather([scheduler.similarity(Caller(), pairs) for pairs in small]))
+    asyncio.run(gather([similarity(scheduler, pairs) for pairs in small]))
     found = samples(scheduler)
     assert found["cmow_inference_seconds_count", "similarity"] == 1
     assert found["cmow_batch_pairs_sum", "similarity"] == 8
@@ -121,16 +142,16 @@ class Spy:
         self.gate = threading.Event()
         self.gate.set()
         self.poison: int | None = None
-        self._score: Callable[..., Floats] = engine.score_similarity
-        monkeypatch.setattr(engine, "score_similarity", self)
+        self._score: Callable[..., Floats] = engine.score
+        monkeypatch.setattr(engine, "score", self)
 
-    def __call__(self, packed: PackedTokens, pairs: Any) -> Floats:
+    def __call__(self, task: TaskName, packed: PackedTokens, pairs: Any) -> Floats:
         self.threads.append(threading.current_thread().name)
         self.pairs.append(len(pairs))
         assert self.gate.wait(10)
         if self.poison is not None and self.poison in packed.token_ids:
             raise InferenceError("poisoned")
-        return self._score(packed, pairs)
+        return self._score(task, packed, pairs)
 
 
 @pytest.fixture
@@ -144,8 +165,8 @@ SMALL = SentencePairs.of([("dog", "man")])
 
 def test_small_requests_run_on_the_event_loop_and_large_ones_on_the_thread(engine: Engine, spy: Spy) -> None:
     scheduler = make(engine)
-    asyncio.run(gather([scheduler.similarity(Caller(), SMALL)]))
-    asyncio.run(gather([scheduler.similarity(Caller(), LARGE)]))
+    asyncio.run(gather([similarity(scheduler, SMALL)]))
+    asyncio.run(gather([similarity(scheduler, LARGE)]))
     assert spy.threads[0] == "MainThread"
     assert spy.threads[1].startswith("inference")
 
@@ -155,11 +176,11 @@ def test_a_small_request_does_not_wait_for_a_large_one(engine: Engine, spy: Spy)
 
     async def both() -> None:
         spy.gate.clear()
-        large = asyncio.ensure_future(scheduler.similarity(Caller(), LARGE))
+        large = asyncio.ensure_future(similarity(scheduler, LARGE))
         while not spy.threads:
             await asyncio.sleep(0.001)
         spy.gate.set()  # the event loop must not wait here; the large one may still run or not
-        await scheduler.similarity(Caller(), SMALL)
+        await similarity(scheduler, SMALL)
         await large
 
     asyncio.run(both())
@@ -173,11 +194,11 @@ def test_a_request_beyond_the_budget_lets_others_through(engine: Engine, spy: Sp
     later = SentencePairs.of([(f"dog {number}", "music") for number in range(33)])
     order: list[str] = []
 
-    async def ask(name: str, pairs: SentencePairs) -> None:
-        await scheduler.similarity(Caller(), pairs)
+    async def finish(name: str, pairs: SentencePairs) -> None:
+        await similarity(scheduler, pairs)
         order.append(name)
 
-    asyncio.run(gather([ask("huge", huge), ask("later", later)]))
+    asyncio.run(gather([finish("huge", huge), finish("later", later)]))
     assert order == ["later", "huge"]
     assert max(spy.pairs) == 20
 
@@ -188,7 +209,7 @@ def test_only_the_request_at_fault_fails(engine: Engine, spy: Spy) -> None:
     good, bad = SentencePairs.of([("dog", "man")]), SentencePairs.of([("dog", "guitar")])
 
     async def together() -> list[Any]:
-        calls = [scheduler.similarity(Caller(), pairs) for pairs in (good, bad, good)]
+        calls = [similarity(scheduler, pairs) for pairs in (good, bad, good)]
         return await asyncio.gather(*calls, return_exceptions=True)
 
     first, second, third = asyncio.run(together())
@@ -204,10 +225,10 @@ def test_what_is_unexpected_reaches_the_one_who_waits(
     def fail(*_: Any) -> Floats:
         raise RuntimeError("surprise")
 
-    monkeypatch.setattr(engine, "score_similarity", fail)
+    monkeypatch.setattr(engine, "score", fail)
     scheduler = make(engine)
     with pytest.raises(RuntimeError, match="surprise"):
-        asyncio.run(gather([scheduler.similarity(Caller(), pairs)]))
+        asyncio.run(gather([similarity(scheduler, pairs)]))
     assert scheduler.admission.items == 0
 
 
@@ -216,7 +237,7 @@ def test_a_deadline_that_has_passed(engine: Engine, spy: Spy) -> None:
     for pairs in (SMALL, LARGE):
         late = Caller(deadline=perf_counter() - 1)
         with pytest.raises(DeadlineError, match="which have passed"):
-            asyncio.run(gather([scheduler.similarity(late, pairs)]))
+            asyncio.run(gather([similarity(scheduler, pairs, late)]))
     assert spy.threads == []
 
 
@@ -225,11 +246,11 @@ def test_a_deadline_that_passes_in_the_queue(engine: Engine, spy: Spy) -> None:
 
     async def queue() -> None:
         spy.gate.clear()
-        first = asyncio.ensure_future(scheduler.similarity(Caller(), LARGE))
+        first = asyncio.ensure_future(similarity(scheduler, LARGE))
         while not spy.threads:
             await asyncio.sleep(0.001)
         with pytest.raises(DeadlineError, match="within 20 ms"):
-            await scheduler.similarity(Caller(deadline=perf_counter() + 0.02), LARGE)
+            await similarity(scheduler, LARGE, Caller(deadline=perf_counter() + 0.02))
         spy.gate.set()
         await first
 
@@ -245,11 +266,11 @@ def test_a_client_that_leaves_the_queue(engine: Engine, spy: Spy) -> None:
 
     async def queue() -> None:
         spy.gate.clear()
-        first = asyncio.ensure_future(scheduler.similarity(Caller(), LARGE))
+        first = asyncio.ensure_future(similarity(scheduler, LARGE))
         while not spy.threads:
             await asyncio.sleep(0.001)
         with pytest.raises(ClientGoneError):
-            await scheduler.similarity(Caller(receive=leave), LARGE)
+            await similarity(scheduler, LARGE, Caller(receive=leave))
         spy.gate.set()
         await first
 
@@ -259,10 +280,10 @@ def test_a_client_that_leaves_the_queue(engine: Engine, spy: Spy) -> None:
 
 
 def test_limits(engine: Engine) -> None:
-    scheduler = Scheduler(engine, Budget(16_384, 256), Admission(61, 10**6, 130), Metrics())
+    scheduler = Scheduler(Model(engine, LIMITS), Admission(61, 10**6, 130), Metrics())
 
     async def together() -> list[Any]:
-        calls = [scheduler.similarity(Caller(), pairs) for pairs in (LARGE, SMALL, SMALL)]
+        calls = [similarity(scheduler, pairs) for pairs in (LARGE, SMALL, SMALL)]
         return await asyncio.gather(*calls, return_exceptions=True)
 
     large, small, refused = asyncio.run(together())
@@ -276,21 +297,18 @@ def test_limits(engine: Engine) -> None:
     assert isinstance(refused, OverloadedError)
 
 
-def test_the_check_decides(engine: Engine) -> None:
-    def refuse(packed: PackedTokens) -> None:
-        raise EmptyTextError(f"{len(packed)} texts, {packed.lengths.tolist()} tokens", "x")
-
+def test_texts_without_tokens_are_refused_and_hold_up_nobody(engine: Engine) -> None:
     async def beside(others: SentencePairs) -> list[Any]:
         scheduler = make(engine)
-        empty = SentencePairs.of([("dog", " ")])
-        calls = [scheduler.similarity(Caller(), others), scheduler.similarity(Caller(), empty, refuse)]
-        return await asyncio.gather(*calls, scheduler.similarity(Caller(), SMALL, refuse), return_exceptions=True)
+        empty = scheduler.model.pairs("similarity", Sides("dog", ["man", " "], ("left", "right")), "report")
+        full = scheduler.model.pairs("similarity", Sides("dog", "man", ("left", "right")), "report")
+        calls = [similarity(scheduler, others), scheduler.score(Caller(), empty), scheduler.score(Caller(), full)]
+        return await asyncio.gather(*calls, return_exceptions=True)
 
     first, refused, last = asyncio.run(beside(SMALL))
     assert isinstance(refused, EmptyTextError)
-    assert refused.message == "2 texts, [1, 0] tokens"
-    assert first.values.shape == (1,)
-    assert isinstance(last, EmptyTextError)  # what it is asked in doubt, beside a text without tokens
+    assert refused.message == "right[1]: expected text with at least one token, got none"
+    assert (first.values.shape, last.values.shape) == ((1,), (1,))
 
 
 def test_other_work(engine: Engine) -> None:
@@ -315,7 +333,7 @@ def test_who_leaves_before_the_turn_holds_up_nobody(engine: Engine) -> None:
     scheduler = make(engine)
 
     async def leave() -> list[Any]:
-        asked = [asyncio.ensure_future(scheduler.similarity(Caller(), pairs)) for pairs in (SMALL, SMALL, LARGE)]
+        asked = [asyncio.ensure_future(similarity(scheduler, pairs)) for pairs in (SMALL, SMALL, LARGE)]
         asyncio.get_running_loop().call_soon(asked[1].cancel)  # after all have asked, before their turn
         return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 20)
 
