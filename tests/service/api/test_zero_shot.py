@@ -52,7 +52,7 @@ def test_the_default_template(client: TestClient) -> None:
 
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_impossible_labels_have_finite_scores(multi_label: bool) -> None:
-    scores = label_scores(np.zeros((3, 2), np.float32), multi_label)
+    scores = label_scores(np.zeros((3, 3), np.float32), ["neutral", "entailment", "contradiction"], multi_label)
     assert np.isfinite(scores).all()
 
 
