@@ -10,6 +10,7 @@ CmowError
 ├── BulkError                   a bulk run cannot go on; the command line prints the message and exits with 1
 │   ├── UsageError              its options do not fit one another or what is there; exits with 2
 │   └── BadRowError             a row of its input cannot be scored; exits with 3
+├── ClosedError                 the model was closed before the call
 ├── InferenceError              the model gave what it never should
 ├── NotReadyError               the readiness check failed
 ├── DeadlineError               the answer did not come in time
@@ -90,6 +91,10 @@ class UsageError(BulkError):
 
 class BadRowError(BulkError):
     """A row of a bulk run's input cannot be scored; the message names file and line."""
+
+
+class ClosedError(CmowError):
+    """The model was closed before the call."""
 
 
 class InferenceError(CmowError):

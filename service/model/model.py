@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, get_args
 
-from cmow.service.errors import ModelNotFoundError, SchemaError
+from cmow.service.errors import ClosedError, ModelNotFoundError, SchemaError
 from cmow.service.machine.cpu import MOST_THREADS
 from cmow.service.model.bundle import BUNDLE, Manifest, load_bundle
 from cmow.service.model.engine import Engine, EngineOptions, Floats, TaskName, with_itself
@@ -78,8 +78,15 @@ class Model:
     """
 
     def __init__(self, engine: Engine, limits: TextLimits) -> None:
-        self.engine = engine
+        self._engine: Engine | None = engine
         self.limits = limits
+
+    @property
+    def engine(self) -> Engine:
+        """What runs; raises ``ClosedError``."""
+        if self._engine is None:
+            raise ClosedError("the model is closed: expected no call after close()")
+        return self._engine
 
     @property
     def manifest(self) -> Manifest:
@@ -138,8 +145,10 @@ class Model:
         return [self._tokens(text) for text in named.texts]
 
     def close(self) -> None:
-        """Let go of the model's threads; it must not be called after that."""
-        self.engine.close()
+        """Let go of the model's threads and memory; whatever is called after that raises ``ClosedError``."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
 
     def __enter__(self) -> Model:
         return self

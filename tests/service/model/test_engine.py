@@ -23,7 +23,7 @@ from cmow.service.model.bundle import (
     read_manifest,
     write_manifest,
 )
-from cmow.service.model.engine import PART_TOKENS, Budget, Engine, EngineOptions, cut
+from cmow.service.model.engine import PART_TOKENS, Budget, Engine, EngineOptions, TaskName, cut
 from cmow.service.model.session import session_options
 from cmow.service.text.tokenizer import PackedTokens
 from tests.served import open_engine
@@ -77,8 +77,9 @@ def test_scores_do_not_depend_on_the_company(
 
 def test_scores_do_not_depend_on_the_threads(tiny_bundle: TinyBundle, pairs: list[tuple[str, str]]) -> None:
     engines = [Engine(tiny_bundle.load(), EngineOptions(threads=threads)) for threads in (1, 2, 3)]
-    for run in (Engine.similarity, Engine.entailment):
-        one, *others = (run(engine, pairs) for engine in engines)
+    tasks: list[TaskName] = ["similarity", "entailment"]
+    for task in tasks:
+        one, *others = (engine.answer(task, pairs) for engine in engines)
         for other in others:
             np.testing.assert_array_equal(one, other)
 
@@ -109,8 +110,9 @@ def test_scores_do_not_depend_on_the_cut(engine: Engine, tiny_bundle: TinyBundle
 
 def test_kernels_agree(tiny_bundle: TinyBundle, pairs: list[tuple[str, str]]) -> None:
     fused, portable = open_engine(tiny_bundle, "fused"), open_engine(tiny_bundle, "portable")
-    np.testing.assert_allclose(fused.similarity(pairs), portable.similarity(pairs), rtol=0, atol=2e-6)
-    np.testing.assert_allclose(fused.entailment(pairs), portable.entailment(pairs), rtol=0, atol=2e-6)
+    tasks: list[TaskName] = ["similarity", "entailment"]
+    for task in tasks:
+        np.testing.assert_allclose(fused.answer(task, pairs), portable.answer(task, pairs), rtol=0, atol=2e-6)
 
 
 def test_nothing_to_do(engine: Engine) -> None:
@@ -130,7 +132,7 @@ def test_relatedness_is_the_same_for_both_orders_and_stays_within_its_bounds(
         manifest = read_manifest(tiny_bundle.path)
         weights = manifest.relatedness.model_copy(update={"intercept": intercept})
         bundle = replace(tiny_bundle.load(), manifest=manifest.model_copy(update={"relatedness": weights}))
-        assert (Engine(bundle).relatedness(pairs) == bound).all()
+        assert (Engine(bundle).answer("relatedness", pairs) == bound).all()
 
 
 def test_a_sentence_without_tokens_has_scores(engine: Engine, tiny_bundle: TinyBundle) -> None:
@@ -161,6 +163,9 @@ def test_scores_that_are_not_finite_are_an_error(engine: Engine) -> None:
 
         def on_gpu(self, tokens: int) -> bool:
             return False
+
+        def sessions(self, tokens: int) -> NotANumber:
+            return self
 
     placement, engine.placement = engine.placement, NotANumber()  # type: ignore[assignment]
     try:
@@ -229,7 +234,7 @@ class TestDegraded:
 
 class TestCut:
     def slices(self, lengths: list[int], pairs: list[tuple[int, int]], tokens: int, rows: int) -> list[tuple[int, int]]:
-        made = cut(np.array(lengths), np.array(pairs, np.int64).reshape(-1, 2), tokens, rows)
+        made = cut(np.array(lengths), np.array(pairs, np.int64).reshape(-1, 2), Budget(tokens, rows))
         return [(piece.start, piece.stop) for piece in made]
 
     def test_by_pairs(self) -> None:

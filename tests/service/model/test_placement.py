@@ -73,8 +73,8 @@ def test_large_runs_go_to_the_gpu(tiny_bundle: TinyBundle, tokens: int, on_gpu: 
     inputs = {**probe(), "token_ids": np.zeros(tokens, np.int64), "cu_seqlens": np.array([0, 0, tokens])}
     if on_gpu:
         with pytest.raises(InferenceError, match="on the GPU: told"):
-            placed.run(SIMILARITY, "embeddings", inputs)
-    assert placed.run(SIMILARITY, "embeddings", inputs).shape == (2, 384)
+            placed.sessions(tokens).run(SIMILARITY, "embeddings", inputs)
+    assert placed.sessions(tokens).run(SIMILARITY, "embeddings", inputs).shape == (2, 384)
 
 
 def test_the_check_compares_the_two(tiny_bundle: TinyBundle) -> None:
