@@ -23,7 +23,7 @@ from tqdm import tqdm
 from cmow.service.machine.cpu import usable_cpus
 from cmow.service.model.bundle import TOKENIZER
 from cmow.service.options.arguments import count
-from cmow.service.options.settings import BUNDLE
+from cmow.service.options.defaults import BUNDLE
 from loadtest.compare.catalogue import CATALOGUE, Spec
 from loadtest.compare.contestant import Contestant, SideError
 from loadtest.compare.footprint import footprint

@@ -18,7 +18,8 @@ import numpy as np
 from cmow.service.model.bundle import Bundle, load_bundle
 from cmow.service.model.engine import Engine, EngineOptions, Floats, Ints, TaskName
 from cmow.service.options.arguments import count
-from cmow.service.options.settings import BUNDLE, Settings
+from cmow.service.options.defaults import BUNDLE
+from cmow.service.options.settings import Settings
 from cmow.service.serve.app import create_app
 from cmow.service.text.tokenizer import PackedTokens
 from loadtest.compare.models import DISTILBERT, MODELS

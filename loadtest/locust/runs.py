@@ -22,7 +22,7 @@ import uvloop
 
 from cmow.service.model.bundle import TOKENIZER
 from cmow.service.options.arguments import count
-from cmow.service.options.settings import BUNDLE
+from cmow.service.options.defaults import BUNDLE
 from loadtest.compare.making import make_models
 from loadtest.compare.models import DISTILBERT, MODELS
 from loadtest.compare.sides.remote import ROUTES

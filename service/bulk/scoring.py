@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from cmow.service.bulk.blocks import Block, Columns, ColumnTypes, ScoredBlock, Scorer
+from cmow.service.bulk.options import Task
 from cmow.service.bulk.readers import Reader
 from cmow.service.model.engine import Engine, Floats, Ints
 from cmow.service.text.pairs import SentencePairs
 from cmow.service.text.tokenizer import PackedTokens
-
-Task = Literal["similarity", "paraphrase", "relatedness", "entailment"]
 
 
 def column_types(task: Task, prefix: str, labels: list[str]) -> ColumnTypes:

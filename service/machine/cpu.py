@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path("/")
-MOST_THREADS = 1024  # a slip of the keyboard must not take the machine down
 
 
 def usable_cpus(root: Path = ROOT) -> int:
@@ -20,6 +19,13 @@ def usable_cpus(root: Path = ROOT) -> int:
     cpus = _affinity()
     # Rounded down: the scheduler stops a thread too many for the rest of each period, and the others wait for it.
     return cpus if quota is None else max(1, min(cpus, int(quota)))
+
+
+def limit_tokenizer_threads(threads: int) -> None:
+    """Size the thread pool of ``tokenizers``, which reads these when it first works; values from outside win."""
+    if threads:
+        os.environ.setdefault("RAYON_NUM_THREADS", str(threads))
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", str(threads > 1).lower())
 
 
 def cpu_quota(root: Path = ROOT) -> float | None:

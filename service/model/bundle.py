@@ -29,7 +29,6 @@ from pydantic import (
 
 from cmow.service.errors import BundleError
 
-BUNDLE = Path(__file__).parents[1] / "bundle"  # the one that comes with the package
 SIMILARITY, ENTAILMENT, PARAPHRASE = "similarity.onnx", "entailment.onnx", "paraphrase.onnx"
 ENCODER, PROJECTION = "encoder.onnx", "projection.onnx"
 WEIGHTS, TOKENIZER, MANIFEST = "weights.bin", "tokenizer.json", "manifest.json"

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from cmow.service.errors import BundleError, InferenceError
 from cmow.service.machine.cpu import usable_cpus
 from cmow.service.model.bundle import ENCODER, ENTAILMENT, PARAPHRASE, SIMILARITY, Bundle, Manifest
-from cmow.service.model.placement import Provider, place
+from cmow.service.model.placement import place
 from cmow.service.model.relatedness import Evidence, relatedness
 from cmow.service.model.session import ORT_ERRORS
+from cmow.service.options.defaults import Provider
 from cmow.service.text.pairs import SentencePairs
 from cmow.service.text.tokenizer import PackedTokens, Tokenizer
 

@@ -12,15 +12,14 @@ from types import TracebackType
 from typing import Any, Literal, get_args
 
 from cmow.service.errors import ClosedError, ModelNotFoundError, SchemaError
-from cmow.service.machine.cpu import MOST_THREADS
-from cmow.service.model.bundle import BUNDLE, Manifest, load_bundle
+from cmow.service.model.bundle import Manifest, load_bundle
 from cmow.service.model.engine import Engine, EngineOptions, Floats, TaskName, with_itself
-from cmow.service.model.placement import GPU_MIN_TOKENS, Provider
 from cmow.service.model.ranking import TEMPLATE, best_first, hypotheses, label_scores
 from cmow.service.model.work import LongTexts, Scored, Work
+from cmow.service.options.defaults import BUNDLE, GPU_MIN_TOKENS, MAX_TEXT_CHARS, MOST_THREADS, Provider
 from cmow.service.text.columns import as_texts
 from cmow.service.text.pairs import Sides
-from cmow.service.text.texts import MAX_TEXT_CHARS, TextLimits, TextList
+from cmow.service.text.texts import TextLimits, TextList
 from cmow.service.text.tokenizer import Part
 
 Mode = Literal["cosine", "paraphrase", "relatedness"]

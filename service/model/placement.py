@@ -11,7 +11,6 @@ import ctypes
 import logging
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Literal
 
 import numpy as np
 import onnxruntime as ort
@@ -21,12 +20,10 @@ from cmow.service.errors import InferenceError, KernelError, ProviderError
 from cmow.service.machine import native
 from cmow.service.model.bundle import ENTAILMENT, PARAPHRASE, SIMILARITY, Bundle
 from cmow.service.model.session import CUDA, ORT_ERRORS, Arrays, OpenBundle, open_bundle
+from cmow.service.options.defaults import Provider
 
 logger = logging.getLogger(__name__)
 
-Provider = Literal["auto", "cpu", "cuda"]
-
-GPU_MIN_TOKENS = 512  # least tokens of a run for the GPU, unless asked otherwise
 AGREEMENT = 1e-3  # largest difference of a score between CPU and GPU
 PROBE_TOKENS = 64
 SCORES = (

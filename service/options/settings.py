@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AliasChoices,
@@ -12,17 +12,17 @@ from pydantic import (
     NonNegativeInt,
     PositiveInt,
     SecretStr,
+    ValidationError,
     ValidationInfo,
     field_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from cmow.service.model.placement import Provider
 from cmow.service.observe.logs import LogFormat
+from cmow.service.options.defaults import ENV_PREFIX, MODEL_OPTIONS, MOST_THREADS, Option, Provider
 
-ENV_PREFIX = "CMOW_"
-BUNDLE = Path(__file__).parents[1] / "bundle"
-MOST_THREADS, MOST_WORKERS = 1024, 256  # a slip of the keyboard must not take the machine down
+MOST_WORKERS = 256  # a slip of the keyboard must not take the machine down
+SECRET = {"api_keys"}  # settings whose value no message shows
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -40,6 +40,14 @@ def _keys(value: object) -> object:
 
 Listed = BeforeValidator(_listed)
 Keys = BeforeValidator(_keys)
+
+
+def _shared(name: str, **bounds: Any) -> Any:
+    """The field of one of ``MODEL_OPTIONS``."""
+    option = MODEL_OPTIONS[name]
+    return Field(default=option.default, description=option.help, **bounds)
+
+
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^\s/]+)$")]  # as browsers send it: without path and last slash
 
 
@@ -60,22 +68,15 @@ class Settings(BaseSettings):
             description="port to listen on; 0 takes a free one",
         ),
     ] = 8000
-    bundle: Annotated[Path, Field(description="folder of the model to serve")] = BUNDLE
-    verify_hashes: Annotated[bool, Field(description="compare the bundle's files with their digests")] = True
+    bundle: Path = _shared("bundle")
+    verify_hashes: bool = _shared("verify_hashes")
     baselines: Annotated[Path | None, Field(description="folder of baselines that /compare may use")] = None
-    threads: Annotated[
-        int,
-        Field(ge=0, le=MOST_THREADS, description="threads for the model; 0 takes what CPU affinity and quota grant"),
-    ] = 0
-    require_fused_op: Annotated[bool, Field(description="refuse to start without the native kernel")] = False
-    provider: Annotated[
-        Provider, Field(description="cpu, cuda (refuse to start without a working GPU) or auto (a GPU where one works)")
-    ] = "auto"
-    gpu_min_tokens: Annotated[
-        NonNegativeInt, Field(description="least tokens in a run for the GPU to take it; smaller runs go to the CPU")
-    ] = 512
+    threads: int = _shared("threads", ge=0, le=MOST_THREADS)
+    require_fused_op: bool = _shared("require_fused_op")
+    provider: Provider = _shared("provider")
+    gpu_min_tokens: NonNegativeInt = _shared("gpu_min_tokens")
     max_pairs: Annotated[PositiveInt, Field(description="most pairs in a request")] = 1024
-    max_text_chars: Annotated[PositiveInt, Field(description="most characters in a sentence")] = 100_000
+    max_text_chars: PositiveInt = _shared("max_text_chars")
     max_body_bytes: Annotated[PositiveInt, Field(description="most bytes in a request body")] = 4 * 2**20
     batch_tokens: Annotated[PositiveInt, Field(description="most tokens in one run of the model")] = 16_384
     batch_pairs: Annotated[PositiveInt, Field(description="most pairs in one run of the model")] = 256
@@ -126,3 +127,21 @@ class Settings(BaseSettings):
         if protect and known.data.get("api_keys") == ():
             raise ValueError("expected api_keys beside it, got none")
         return protect
+
+
+def setting_options() -> list[Option]:
+    """Every setting as an option of the command line."""
+    options = []
+    for name, field in Settings.model_fields.items():
+        variables = tuple(map(str, getattr(field.validation_alias, "choices", ())))
+        options.append(Option(name, field.default, field.description or "", variables))
+    return options
+
+
+def explain(error: ValidationError) -> str:
+    """Each wrong setting in a line, without the values of secret ones."""
+    lines = []
+    for entry in error.errors(include_url=False):
+        name = ".".join(map(str, entry["loc"])).removeprefix(ENV_PREFIX).lower()
+        lines.append(f"{name}: {entry['msg']}" + ("" if name.split(".")[0] in SECRET else f", got {entry['input']!r}"))
+    return "; ".join(lines)

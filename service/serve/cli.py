@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import signal
 import socket
 import sys
@@ -15,9 +14,10 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 from cmow.service.errors import StartError
+from cmow.service.machine.cpu import limit_tokenizer_threads
 from cmow.service.observe.logs import configure_logging
-from cmow.service.options.flags import add_setting_flags, explain
-from cmow.service.options.settings import Settings
+from cmow.service.options.flags import add_flags
+from cmow.service.options.settings import Settings, explain, setting_options
 from cmow.service.serve.app import create_app
 from cmow.service.serve.server import run_server
 from cmow.service.serve.supervisor import Supervisor
@@ -60,13 +60,6 @@ def serve(settings: Settings) -> None:
             Supervisor(settings, listener).run()
 
 
-def limit_tokenizer_threads(threads: int) -> None:
-    """Size the thread pool of ``tokenizers``, which reads these when it first works; values from outside win."""
-    if threads:
-        os.environ.setdefault("RAYON_NUM_THREADS", str(threads))
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", str(threads > 1).lower())
-
-
 def _listen(host: str, port: int) -> socket.socket:
     """A listening socket; ``OSError`` names the address."""
     try:
@@ -93,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add_setting_flags(parser, Settings.model_fields)
+    add_flags(parser, setting_options())
     return parser
 
 

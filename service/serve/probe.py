@@ -11,8 +11,7 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
-from cmow.service.options.flags import explain
-from cmow.service.options.settings import Settings
+from cmow.service.options.settings import Settings, explain
 
 PATH = "/health/ready"
 TIMEOUT_SECONDS = 4.0  # less than a health check usually waits, so that the reason is seen

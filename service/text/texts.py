@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from cmow.service.errors import EmptyListError, EmptyTextError, InvalidTextError, TextTooLongError, TooManyTextsError
 from cmow.service.text.tokenizer import PackedTokens
 
-MAX_TEXT_CHARS = 100_000  # unless a limit is set
-
 Texts = str | Sequence[str]
 Positions = Iterable[tuple[str, str]]  # (position, text) of every text, in the order of the request
 

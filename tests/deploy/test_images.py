@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from cmow.service.observe.metrics import Metrics
-from cmow.service.options.settings import ENV_PREFIX, Settings
+from cmow.service.options.defaults import ENV_PREFIX
+from cmow.service.options.settings import Settings
 from cmow.service.serve.app import create_app
 from cmow.service.serve.supervisor import STOP_SECONDS
 from tests.served import open_engine

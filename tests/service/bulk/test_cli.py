@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from cmow.service.bulk import cli
+from cmow.service.bulk import options
 from cmow.service.bulk.encoders import JsonlEncoder
 from cmow.service.bulk.readers import JsonlReader, ReadOptions
 from cmow.service.bulk.rows import RowCheck
 from cmow.service.bulk.run import BulkRun
 from cmow.service.bulk.scoring import EngineScorer, LocalSource
 from cmow.service.bulk.sinks import PartialFile
+from cmow.service.options.defaults import MODEL_OPTIONS
 from tests.served import open_engine
 from tests.service.bulk.conftest import Score
 from tests.tiny_bundle import TinyBundle
@@ -76,7 +77,9 @@ def test_what_cannot_start(
 def test_parquet_without_pyarrow(
     score: Score, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
-    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "pyarrow" else importlib.util.find_spec(name))
+    monkeypatch.setattr(
+        options, "find_spec", lambda name: None if name == "pyarrow" else importlib.util.find_spec(name)
+    )
     assert score(*arguments, "--task", "similarity") == 2
     assert 'Parquet needs pyarrow, which is not installed: pip install "cmow[parquet]"' in capsys.readouterr().err
 
@@ -162,7 +165,7 @@ def test_help_names_every_flag_with_its_variable_and_every_status(
 ) -> None:
     assert score("--help") == 0
     text = capsys.readouterr().out
-    for name in cli.SETTINGS:
+    for name in MODEL_OPTIONS:
         assert re.search(rf"--{name.replace('_', '-')}\b", text)
         assert f"CMOW_{name.upper()}" in text
     for status in ("0 all", "1 the run failed", "2 it could not start", "3 a row is bad", "130 stopped", "141 nobody"):
@@ -219,3 +222,18 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path, tiny_bundle: TinyBu
         assert sink.position.size == blocks * rows * len(Lines.LINE)
     assert len(watch.seen) == blocks
     assert watch.seen[-1] - watch.seen[4] < (blocks - 5) * rows * len(Lines.LINE) / 100
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = """
+import sys
+from cmow.service.bulk import cli, options
+from cmow.service.options.defaults import MODEL_OPTIONS
+try:
+    cli.main(["--help"])
+except SystemExit:
+    heavy = {"numpy", "onnxruntime", "tokenizers", "pydantic", "fastapi", "uvicorn", "pyarrow", "tqdm"}
+    print("heavy:", sorted(heavy & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.endswith("heavy: []\n"), done.stdout + done.stderr

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cmow.service.bulk.options import Task
 from cmow.service.model.engine import Engine
 from tests.served import open_engine
 from tests.service.bulk.conftest import Score
@@ -57,10 +58,10 @@ def read(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def expected(engine: Engine, task: str) -> list[dict[str, Any]]:
+def expected(engine: Engine, task: Task) -> list[dict[str, Any]]:
     truncated = [{"cmow_truncated": row == 3} for row in range(len(PAIRS))]
     if task != "entailment":
-        scores = [{f"cmow_{task}": score} for score in getattr(engine, task)(PAIRS).tolist()]
+        scores = [{f"cmow_{task}": score} for score in engine.answer(task, PAIRS).tolist()]
     else:
         columns = [f"cmow_{label}" for label in LABELS]
         scores = [
@@ -74,7 +75,7 @@ def expected(engine: Engine, task: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("output", FORMATS)
 @pytest.mark.parametrize("source", FORMATS)
 def test_every_format_to_every_other(
-    tmp_path: Path, score: Score, engine: Engine, source: str, output: str, task: str
+    tmp_path: Path, score: Score, engine: Engine, source: str, output: str, task: Task
 ) -> None:
     pairs, scored = write(tmp_path / f"pairs.{source}", ROWS), tmp_path / f"scored.{output}"
     assert score(pairs, "--task", task, *FIELDS, "-o", scored, "--block-rows", "3") == 0

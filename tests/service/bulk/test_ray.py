@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cmow.service.bulk import cli
+from cmow.service.bulk import command
 from loadtest.endurance.ray_bulk import findings, make_pairs, score
 from tests.service.bulk.conftest import Score
 from tests.tiny_bundle import TinyBundle
@@ -68,6 +68,6 @@ def test_only_parquet(score: Score, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_without_ray(score: Score, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
-    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "ray" else real(name))
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "ray" else real(name))
     assert score("pairs.parquet", "--task", "similarity", "--engine", "ray") == 2
     assert '--engine ray needs ray, which is not installed: pip install "cmow[ray]"' in capsys.readouterr().err

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
 from cmow import service
-from cmow.service.options.settings import Settings
+from cmow.service.options.defaults import MODEL_OPTIONS
+from cmow.service.options.settings import Settings, setting_options
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +52,9 @@ def test_wrong_values(wrong: dict[str, object]) -> None:
 
 def test_every_setting_is_described() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_shared_options_are_those_of_the_service() -> None:
+    """``cmow-score`` prints its help without the settings, from the table that they are made of."""
+    settings = {option.name: option for option in setting_options()}
+    assert {name: replace(settings[name], variables=()) for name in MODEL_OPTIONS} == MODEL_OPTIONS

@@ -20,6 +20,7 @@ import pytest
 
 from cmow.service.errors import ProviderError
 from cmow.service.machine import native
+from cmow.service.machine.cpu import limit_tokenizer_threads
 from cmow.service.model.placement import open_gpu
 from cmow.service.options.settings import Settings
 from cmow.service.serve import cli
@@ -238,5 +239,5 @@ class TestNotStarting:
 def test_tokenizer_threads(monkeypatch: pytest.MonkeyPatch, threads: int, expected: object) -> None:
     fake: dict[str, str] = {}
     monkeypatch.setattr(os, "environ", fake)
-    cli.limit_tokenizer_threads(threads)
+    limit_tokenizer_threads(threads)
     assert (tuple(fake.values()) or {}) == expected

@@ -7,7 +7,7 @@ import tokenizers
 
 from cmow.service.machine import native
 from cmow.service.model.bundle import TOKENIZER
-from cmow.service.options.settings import BUNDLE
+from cmow.service.options.defaults import BUNDLE
 from cmow.service.wordpiece.native import NativeWordPiece
 from cmow.service.wordpiece.recipe import read_recipe
 
