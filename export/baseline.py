@@ -23,7 +23,7 @@ from transformers import AutoTokenizer, DistilBertConfig, DistilBertForSequenceC
 from cmow.service.model.baseline import FILES, MODELS, TOKENIZER, BaselineManifest, Task, write_manifest
 from cmow.service.model.bundle import LABELS, file_entry
 from export.distilbert import quantised_products, save_int8, save_model
-from training.loop.options import parse_options
+from training.options import parse_options
 
 UNTRAINED = "distilbert-untrained"
 

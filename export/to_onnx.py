@@ -51,7 +51,7 @@ from export.ops.signatures import ALIGN_PAIRS, HYBRID_ENCODE, VERSION, Signature
 from training.data.files import NLI_LABELS
 from training.data.recipe import Recipe, command_line
 from training.errors import one_line_errors
-from training.loop.options import parse_options
+from training.options import parse_options
 from training.relatedness import finish
 from training.student.model import Student, StudentConfig, load_student
 

@@ -21,8 +21,8 @@ from cmow.service.text.tokenizer import Tokenizer
 from training.data.recipe import Recipe
 from training.errors import one_line_errors
 from training.loop.calibrate import calibrate
-from training.loop.options import parse_options
 from training.loop.run import Run
+from training.options import parse_options
 from training.student.model import CheckpointError, Student, load_student, save_student
 
 TOKENIZER = "tokenizer.json"

@@ -27,9 +27,9 @@ from training.data.recipe import Recipe, command_line
 from training.errors import one_line_errors
 from training.loop.device import DEVICE, Device
 from training.loop.losses import distill_loss
-from training.loop.options import AtLeastTwo, parse_options
 from training.loop.parallel import Processes, processes
 from training.loop.run import Optimisers, Run, shuffled_epochs, train
+from training.options import AtLeastTwo, parse_options
 from training.student.model import Embedder, Student, StudentConfig, load_student, save_student
 from training.student.packing import batch, placed, tokenize
 from training.student.vocabulary import check_vocabulary, read_vocabulary

@@ -37,7 +37,7 @@ from training.data.files import (
     split_files,
 )
 from training.loop.calibrate import expected_calibration_error
-from training.loop.options import parse_options
+from training.options import parse_options
 
 Scores = dict[str, float]
 FloatArray = NDArray[np.floating[Any]]

@@ -23,7 +23,6 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from cmow.service.text.tokenizer import PackedTokens, Tokenizer
-from training.data.documents import DocumentTokens, make_documents
 from training.data.files import DataError, by_name, split_files
 from training.data.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
 from training.data.recipe import Recipe, command_line
@@ -32,10 +31,11 @@ from training.errors import one_line_errors
 from training.loop.calibrate import calibrate
 from training.loop.device import DEVICE, Device
 from training.loop.losses import binary_losses, correlation_loss, distill_loss, entailment_losses, mixed, soft_losses
-from training.loop.options import AtLeastTwo, Natural, Share, Temperature, parse_options
 from training.loop.parallel import one_process
 from training.loop.run import Optimisers, Rows, Run, Schedule, shuffled_batches, train
+from training.options import AtLeastTwo, Natural, Share, Temperature, parse_options
 from training.pairs.pairset import PairBatch, PairSet, outputs
+from training.student.documents import DocumentTokens, make_documents
 from training.student.model import PairOutputs, Student, StudentConfig, load_student, save_student
 from training.student.packing import PackedBatch, batch, drop_tokens, join, placed, tokenize
 from training.teachers.cache import PairCache, TeacherCache

@@ -23,8 +23,8 @@ from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below
 from training.errors import TeacherError, one_line_errors
 from training.loop.device import DEVICE, Device
-from training.loop.options import Natural, parse_options
 from training.loop.parallel import one_process
+from training.options import Natural, parse_options
 from training.pairs.mining import Mine, Neighbours
 from training.teachers.cache import PairCache, TeacherCache, read_state, write_state
 from training.teachers.cross_encoder import PairTeacher

@@ -28,9 +28,9 @@ from training.data.sources import sources_below, teacher_source
 from training.errors import one_line_errors
 from training.loop.device import DEVICE, Device
 from training.loop.losses import entailment_losses
-from training.loop.options import Natural, parse_options
 from training.loop.parallel import one_process
 from training.loop.run import Run, Schedule, train
+from training.options import Natural, parse_options
 from training.pairs.mining import Neighbours, balanced_questions
 from training.teachers.cache import TeacherCache
 from training.teachers.cross_encoder import PairLogits, PairTeacher, PairTokens, shuffled_length_batches

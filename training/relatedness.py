@@ -23,7 +23,7 @@ from training.data.labelled import LabelledPairs, TextPair, read_scored
 from training.data.recipe import command_line
 from training.errors import one_line_errors
 from training.evaluate import dev_metrics
-from training.loop.options import parse_options
+from training.options import parse_options
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ from export.ops.hybrid_body import hybrid_encode_function
 from export.ops.op_model import op_model
 from export.ops.tables import Arrays, bundle_tables
 from training.loop.machine import machine
-from training.loop.options import Natural, parse_options
+from training.options import Natural, parse_options
 
 SGEMM_SIDE = 1536  # large enough for a BLAS to reach its peak, small enough to take a tenth of a second
 PACKAGES = ("numpy", "onnxruntime", "torch", "transformers")

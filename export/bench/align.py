@@ -24,7 +24,7 @@ from export.ops.align_body import align_pairs_function
 from export.ops.op_model import op_model
 from export.ops.signatures import ALIGN_PAIRS
 from export.ops.tables import Arrays
-from training.loop.options import parse_options
+from training.options import parse_options
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from export.bench.timing import Contestants, interleave
 from export.graphs.session import open_session
 from export.ops.op_model import op_model
 from export.ops.tables import bundle_tables
-from training.loop.options import parse_options
+from training.options import parse_options
 
 Encode = Callable[[list[str]], PackedTokens]
 

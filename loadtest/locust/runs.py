@@ -55,7 +55,7 @@ def runs(options: argparse.Namespace) -> list[Run]:
     return [
         Run("service", "cmow.service.serve.cli", service, options.flags),
         Run("service-slow-pace", "cmow.service.serve.cli", service, slow),
-        Run("distilbert-int8-slow-pace", "loadtest.harness.distilbert_server", distilbert, slow),
+        Run("distilbert-int8-slow-pace", "loadtest.compare.sides.distilbert_server", distilbert, slow),
     ]
 
 

@@ -14,15 +14,15 @@ from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
-from cmow.service.bulk.blocks import ColumnTypes, Source
-from cmow.service.bulk.encoders import CsvEncoder, Encoder, JsonlEncoder
 from cmow.service.bulk.options import STANDARD, BulkOptions, Format, require_pyarrow
-from cmow.service.bulk.readers import CsvReader, JsonlReader, Reader, ReadOptions
-from cmow.service.bulk.rows import RowCheck
 from cmow.service.bulk.run import BulkRun
 from cmow.service.bulk.scoring import EngineScorer, LocalSource, column_types
-from cmow.service.bulk.sinks import PartialFile, Sink, StandardOutput, working_files
 from cmow.service.errors import UsageError
+from cmow.service.files.blocks import ColumnTypes, Source
+from cmow.service.files.encoders import CsvEncoder, Encoder, JsonlEncoder
+from cmow.service.files.readers import CsvReader, JsonlReader, Reader, ReadOptions
+from cmow.service.files.rows import RowCheck
+from cmow.service.files.sinks import PartialFile, Sink, StandardOutput, working_files
 from cmow.service.machine.cpu import limit_tokenizer_threads
 from cmow.service.model.bundle import Bundle, load_bundle
 from cmow.service.model.engine import Engine, EngineOptions
@@ -87,7 +87,7 @@ def _open_parquet(options: BulkOptions, reading: ReadOptions) -> Reader:
     if options.input == STANDARD:
         raise UsageError("Parquet is read from its end: expected a file, got standard input")
     require_pyarrow()
-    from cmow.service.bulk.parquet import ParquetReader
+    from cmow.service.files.parquet import ParquetReader
 
     with _starting(options.input_name):
         return ParquetReader(Path(options.input), reading)
@@ -115,9 +115,9 @@ def _source(options: BulkOptions, settings: Settings, bundle: Bundle, reader: Re
     )
     if options.engine == "local":
         return LocalSource(reader, EngineScorer(Engine(bundle, running), options.task, options.prefix))
-    from cmow.service.bulk.parquet import ParquetReader
-    from cmow.service.on_ray.source import RaySource
-    from cmow.service.on_ray.worker import Work
+    from cmow.service.bulk.ray_source import RaySource
+    from cmow.service.bulk.ray_worker import Work
+    from cmow.service.files.parquet import ParquetReader
 
     assert isinstance(reader, ParquetReader)
     one_thread = replace(running, threads=settings.threads or 1)  # a worker is what Ray counts as one processor
@@ -155,7 +155,7 @@ def _encoder(kind: Format, memory: str, columns: ColumnTypes) -> Encoder:
         return JsonlEncoder()
     if kind == "csv":
         return CsvEncoder(memory, columns)
-    from cmow.service.bulk.parquet import ParquetEncoder
+    from cmow.service.files.parquet import ParquetEncoder
 
     return ParquetEncoder(memory, columns)
 

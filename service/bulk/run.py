@@ -10,10 +10,10 @@ from typing import Literal
 
 from tqdm import tqdm
 
-from cmow.service.bulk.blocks import BadRow, ScoredBlock, Source
-from cmow.service.bulk.encoders import Encoder
-from cmow.service.bulk.sinks import Position, Sink
 from cmow.service.errors import BadRowError
+from cmow.service.files.blocks import BadRow, ScoredBlock, Source
+from cmow.service.files.encoders import Encoder
+from cmow.service.files.sinks import Position, Sink
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cmow.service.bulk.blocks import Block, Columns, ColumnTypes, ScoredBlock, Scorer
 from cmow.service.bulk.options import Task
-from cmow.service.bulk.readers import Reader
+from cmow.service.files.blocks import Block, Columns, ColumnTypes, ScoredBlock, Scorer
+from cmow.service.files.readers import Reader
 from cmow.service.model.engine import Engine, Floats, Ints
 from cmow.service.text.pairs import SentencePairs
 from cmow.service.text.tokenizer import PackedTokens

@@ -22,7 +22,6 @@ from cmow.service.model.composer import Composer
 from cmow.service.model.engine import Budget, Engine, EngineOptions
 from cmow.service.model.model import Model
 from cmow.service.observe.metrics import Metrics
-from cmow.service.observe.observation import Observation
 from cmow.service.observe.tracing import tracer_provider
 from cmow.service.options.settings import Settings
 from cmow.service.page import add_page
@@ -30,6 +29,7 @@ from cmow.service.schedule.admission import Admission
 from cmow.service.schedule.scheduler import Scheduler
 from cmow.service.text.texts import TextLimits
 from cmow.service.web.auth import Auth
+from cmow.service.web.observation import Observation
 from cmow.service.web.replies import add_error_handlers
 from cmow.service.web.request import TIMEOUT
 from cmow.service.web.shortcut import ShortCut

@@ -32,9 +32,9 @@ from training.data.sources import SOURCES, teacher_source
 from training.errors import one_line_errors
 from training.loop.device import DEVICE, Device
 from training.loop.losses import soft_losses
-from training.loop.options import AtLeastTwo, Natural, Share, Temperature, parse_options
 from training.loop.parallel import Processes, processes
 from training.loop.run import Optimisers, Run, shuffled_epochs, train
+from training.options import AtLeastTwo, Natural, Share, Temperature, parse_options
 from training.paper.classifier import Classifier, EncoderName
 from training.paper.glue_table import RESULT, Result
 from training.paper.task_rows import Rows

@@ -32,9 +32,9 @@ from training.data.sources import SOURCES, teacher_source
 from training.errors import one_line_errors
 from training.loop.device import DEVICE, Device
 from training.loop.losses import soft_losses
-from training.loop.options import Share, Temperature, parse_options
 from training.loop.parallel import Processes, processes
 from training.loop.run import Optimisers, Run, shuffled_epochs, train
+from training.options import Share, Temperature, parse_options
 from training.paper.masked_lm import LanguageModel, MaskedBatch, MaskedTeacher, Masking
 from training.student.model import Student, StudentConfig, load_student, save_student
 from training.student.packing import tokenize

@@ -23,8 +23,8 @@ from training.data.files import split_files
 from training.data.labelled import read_nli
 from training.errors import one_line_errors
 from training.finetune import FinetuneConfig, finetune
-from training.loop.options import parse_options
 from training.loop.run import once, recorded
+from training.options import parse_options
 from training.pairs.pairset import PairSet, outputs
 from training.student.model import Student, StudentConfig, load_student
 from training.studies.figures import read_curves

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from training.distill import Distillation, DistillConfig
 from training.errors import one_line_errors
 from training.loop.device import DEVICE, Device
-from training.loop.options import parse_options
 from training.loop.parallel import one_process
 from training.loop.run import once, recorded
+from training.options import parse_options
 from training.student.heads import SimilarityHead
 from training.student.model import Embedder, HybridEncoder, StudentConfig
 from training.studies.figures import read_curves

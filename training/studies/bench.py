@@ -21,7 +21,7 @@ from training.kernels import native
 from training.kernels.native import Tables
 from training.loop.machine import processor
 from training.loop.optim import RowAdam
-from training.loop.options import parse_options
+from training.options import parse_options
 from training.student.product import hybrid_encode, scan_encode
 
 Encode = Callable[[Tensor, Tensor, Tables], Tensor]

@@ -27,7 +27,7 @@ from cmow.service.model.bundle import load_bundle
 from cmow.service.model.engine import Engine, EngineOptions
 from training.data.files import DataError
 from training.data.labelled import TextPair, read_paraphrases
-from training.loop.options import AtLeastTwo, parse_options
+from training.options import AtLeastTwo, parse_options
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from cmow.service.model.engine import Engine, EngineOptions
 from training.data.files import DataError, by_name, split_files
 from training.data.labelled import read_nli
 from training.loop.calibrate import Reliability, is_three_way, reliability
-from training.loop.options import parse_options
+from training.options import parse_options
 
 Curves = dict[str, list[tuple[int, float]]]  # (step, value) of every measure
 

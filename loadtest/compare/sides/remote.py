@@ -78,7 +78,7 @@ def open_distilbert(context: Context) -> Side:
     """DistilBERT int8 behind the same HTTP layer."""
     folders = ["--bundle", str(context.bundle), "--models", str(context.models)]
     arguments = [*folders, "--threads", str(context.threads), "--precision", "int8"]
-    return _remote("loadtest.harness.distilbert_server", arguments, Head.read(context.models).trained)
+    return _remote("loadtest.compare.sides.distilbert_server", arguments, Head.read(context.models).trained)
 
 
 def _remote(module: str, arguments: Sequence[str], trained: frozenset[Task]) -> Side:

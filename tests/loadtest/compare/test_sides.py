@@ -17,13 +17,13 @@ from loadtest.compare.catalogue import CATALOGUE, PORTABLE, by_name
 from loadtest.compare.contestant import Contestant, SideError
 from loadtest.compare.models import DISTILBERT, TOKENIZER
 from loadtest.compare.side import Context, Side, cosines
+from loadtest.compare.sides.distilbert_server import joined
 from loadtest.compare.sides.padding import PaddedTokenizer
 from loadtest.compare.sides.remote import open_distilbert, open_service
 from loadtest.compare.sides.student import open_portable
 from loadtest.compare.sides.transformer import distilbert_side
 from loadtest.compare.texts import Corpus
 from loadtest.compare.workloads import ONE_SIMILARITY
-from loadtest.harness.distilbert_server import joined
 from tests.loadtest.pairs import PAIRS
 from tests.tiny_baseline import LABELS
 from tests.tiny_bundle import TinyBundle

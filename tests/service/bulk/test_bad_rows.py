@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cmow.service.bulk.rows import MOST_DEPTH
+from cmow.service.files.rows import MOST_DEPTH
 from tests.service.bulk.conftest import Score
 
 GOOD = b'{"sentence1": "a dog", "sentence2": "music"}'

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from cmow.service.bulk import options
-from cmow.service.bulk.encoders import JsonlEncoder
-from cmow.service.bulk.readers import JsonlReader, ReadOptions
-from cmow.service.bulk.rows import RowCheck
 from cmow.service.bulk.run import BulkRun
 from cmow.service.bulk.scoring import EngineScorer, LocalSource
-from cmow.service.bulk.sinks import PartialFile
+from cmow.service.files.encoders import JsonlEncoder
+from cmow.service.files.readers import JsonlReader, ReadOptions
+from cmow.service.files.rows import RowCheck
+from cmow.service.files.sinks import PartialFile
 from cmow.service.options.defaults import MODEL_OPTIONS
 from tests.served import open_engine
 from tests.service.bulk.conftest import Score

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cmow.service.bulk.sinks import PartialFile, Position
+from cmow.service.files.sinks import PartialFile, Position
 from tests.service.bulk.conftest import Score
 
 GOOD = '{"sentence1": "a dog", "sentence2": "music"}\n'

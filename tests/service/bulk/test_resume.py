@@ -15,10 +15,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from cmow.service.bulk.encoders import CsvEncoder
 from cmow.service.bulk.run import BulkRun
-from cmow.service.bulk.sinks import PartialFile, Position
 from cmow.service.errors import UsageError
+from cmow.service.files.encoders import CsvEncoder
+from cmow.service.files.sinks import PartialFile, Position
 from tests.service.bulk.conftest import Score
 from tests.tiny_bundle import WORDS, TinyBundle
 

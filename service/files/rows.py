@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from cmow.service.bulk.blocks import Pair, Row
 from cmow.service.errors import InvalidTextError, SchemaError, UsageError
+from cmow.service.files.blocks import Pair, Row
 from cmow.service.text.texts import check_characters
 
 MOST_DEPTH = 500  # of a row; half of what Python's recursion allows, of which the callers need some

@@ -13,8 +13,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol
 
-from cmow.service.bulk.blocks import ScoredBlock
 from cmow.service.errors import BadRowError
+from cmow.service.files.blocks import ScoredBlock
 
 
 class Encoder(Protocol):

@@ -10,7 +10,7 @@ import pytest
 
 from export.bench.__main__ import BenchConfig
 from training.finetune import FinetuneConfig
-from training.loop.options import AtLeastTwo, Share, parse_options, ranges
+from training.options import AtLeastTwo, Share, parse_options, ranges
 from training.pair_teacher import PairTeacherConfig
 from training.paper.glue import GlueConfig
 from training.paper.pretrain import PretrainConfig

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmow.service.bulk.blocks import Block
 from cmow.service.bulk.options import Task
-from cmow.service.bulk.parquet import to_block
-from cmow.service.bulk.readers import ReadOptions
 from cmow.service.bulk.scoring import EngineScorer
 from cmow.service.errors import BundleError
+from cmow.service.files.blocks import Block
+from cmow.service.files.parquet import to_block
+from cmow.service.files.readers import ReadOptions
+from cmow.service.files.spans import SpanReader
 from cmow.service.machine.cpu import limit_tokenizer_threads
 from cmow.service.model.bundle import Bundle, load_bundle
 from cmow.service.model.engine import Engine, EngineOptions
-from cmow.service.on_ray.spans import SpanReader
 
 SCORED = "scored"  # the one column of a worker's replies: a pickled ``ScoredBlock`` a row
 

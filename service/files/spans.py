@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from cmow.service.bulk.parquet import open_parquet, reading
 from cmow.service.errors import BulkError
+from cmow.service.files.parquet import open_parquet, reading
 
 
 class SpanReader:

@@ -16,10 +16,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cmow.service.bulk.blocks import BadRow, Block, Columns, ColumnTypes, Pair, Row, Rows, ScoredBlock
-from cmow.service.bulk.readers import ReadOptions
-from cmow.service.bulk.rows import RowCheck
 from cmow.service.errors import BulkError, RequestError, UsageError
+from cmow.service.files.blocks import BadRow, Block, Columns, ColumnTypes, Pair, Row, Rows, ScoredBlock
+from cmow.service.files.readers import ReadOptions
+from cmow.service.files.rows import RowCheck
 
 GROUP_ROWS = 65_536  # rows of a row group: enough to compress well, few enough to hold
 

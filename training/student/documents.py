@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cmow.service.text.tokenizer import PackedTokens
-from training.loop.options import Range
+from training.options import Range
 from training.student.packing import PackedBatch, batch
 
 TOPICS = 10  # distinct sentences of a document at most

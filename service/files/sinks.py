@@ -18,8 +18,8 @@ from typing import Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
-from cmow.service.bulk.encoders import Encoder
 from cmow.service.errors import UsageError
+from cmow.service.files.encoders import Encoder
 
 
 class Position(BaseModel):

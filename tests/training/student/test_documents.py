@@ -3,7 +3,7 @@
 import numpy as np
 
 from cmow.service.text.tokenizer import PackedTokens
-from training.data.documents import draw, make_documents
+from training.student.documents import draw, make_documents
 
 LENGTHS = [3, 7, 5, 12]
 SENTENCES = PackedTokens(np.arange(27), np.cumsum([0, *LENGTHS]), np.zeros(4, bool))

@@ -1,6 +1,6 @@
 """DistilBERT behind the service's own HTTP layer: schema, checks, batcher, server and native tokeniser are the same.
 
-    python -m loadtest.harness.distilbert_server --port 8001 [--precision int8] [--threads 1]
+    python -m loadtest.compare.sides.distilbert_server --port 8001 [--precision int8] [--threads 1]
 
 It answers ``/similarity`` and ``/entailment`` with what its head gives, which means something only where that head is
 trained (``python -m loadtest.compare --distilbert``). All other endpoints stay the student's.

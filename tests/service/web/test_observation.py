@@ -17,9 +17,9 @@ from cmow.service.errors import error_types
 from cmow.service.model.engine import Engine
 from cmow.service.observe.logs import JsonFormatter
 from cmow.service.observe.metrics import Metrics
-from cmow.service.observe.observation import Observation
 from cmow.service.options.settings import Settings
 from cmow.service.serve.app import create_app
+from cmow.service.web.observation import Observation
 
 PAIR = {"sentence1": "secret dog", "sentence2": "b"}
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cmow.service.errors import BulkError, UsageError
-from cmow.service.on_ray.spans import SpanReader
+from cmow.service.files.spans import SpanReader
 
 ROWS = 500
 

@@ -1,4 +1,4 @@
-"""The service as a Ray Serve application, for more machines than one: ``serve run cmow.service.on_ray.app:build``.
+"""The service as a Ray Serve application, for more machines than one: ``serve run cmow.service.serve.ray_app:build``.
 
 Settings come from the environment, as for ``cmow-serve``, or as arguments (``max_pairs=64``). Each replica is the whole
 application with an engine of its own, so replies, limits and errors are the same. Ray's proxy listens in its place:

@@ -29,8 +29,8 @@ pytestmark = [
 SERVING = """
 import socket, sys
 from ray import serve
-from cmow.service.on_ray.app import build
-from cmow.service.on_ray.cluster import cluster
+from cmow.service.serve.ray_app import build
+from cmow.service.bulk.ray_cluster import cluster
 with socket.create_server(("127.0.0.1", 0)) as free:
     port = free.getsockname()[1]
 with cluster(2):

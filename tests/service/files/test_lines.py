@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmow.service.bulk.lines import CHUNK, read_lines
+from cmow.service.files.lines import CHUNK, read_lines
 
 LIMIT = 8
 LINES = st.lists(st.text("abc\r\x0b\u2028", max_size=12).map(str.encode), max_size=20)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from cmow.service.bulk.blocks import BadRow, Block, ColumnTypes, DictRows, Pair, Row
-from cmow.service.bulk.lines import Line, read_lines
-from cmow.service.bulk.rows import MOST_DEPTH, RowCheck, check_depth, check_unicode
 from cmow.service.errors import BadRowError, MalformedBodyError, RequestError, SchemaError, UsageError
+from cmow.service.files.blocks import BadRow, Block, ColumnTypes, DictRows, Pair, Row
+from cmow.service.files.lines import Line, read_lines
+from cmow.service.files.rows import MOST_DEPTH, RowCheck, check_depth, check_unicode
 from cmow.service.text.strict_json import parse_json
 
 SURROGATES = b"\\ud", b"\\uD"  # how JSON spells them: only such lines need the long check

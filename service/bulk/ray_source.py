@@ -16,10 +16,10 @@ import ray
 import ray.data
 from ray.exceptions import RayError
 
-from cmow.service.bulk.blocks import ScoredBlock
+from cmow.service.bulk.ray_cluster import cluster
+from cmow.service.bulk.ray_worker import SCORED, SpanScorer, Work
 from cmow.service.errors import BulkError, CmowError, UsageError
-from cmow.service.on_ray.cluster import cluster
-from cmow.service.on_ray.worker import SCORED, SpanScorer, Work
+from cmow.service.files.blocks import ScoredBlock
 
 ROUND_SPANS = 4096  # that Ray Data plans at once, so that memory does not grow with the file
 RETRIES = 3  # of a span whose worker dies: more deaths than that are the span's fault

@@ -1,1 +1,0 @@
-"""The service and the bulk command on a Ray cluster."""
