@@ -1,8 +1,8 @@
 // The thread blocks of export/ops/cuda on the host: threads are a loop. Tests compile it and call it through ctypes.
 #include <vector>
 
-#include "../../export/ops/cuda/align_block.h"
-#include "../../export/ops/cuda/hybrid_batch.h"
+#include "../../../export/ops/cuda/align_block.h"
+#include "../../../export/ops/cuda/hybrid_batch.h"
 
 namespace cmow {
 namespace {
