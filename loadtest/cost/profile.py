@@ -110,8 +110,8 @@ class NoModel(Engine):
     """An engine that tokenises and has one score for all pairs."""
 
     def score(self, task: TaskName, packed: PackedTokens, pairs: Ints) -> Floats:
-        """Zeros [P]."""
-        return np.zeros(len(pairs), np.float32)
+        """Zeros [P] for similarity."""
+        return np.zeros(len(pairs), np.float32) if task == "similarity" else super().score(task, packed, pairs)
 
 
 def layers(settings: Settings) -> dict[str, ASGIApp]:

@@ -9,8 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from cmow.service.model.engine import Engine
+from cmow.service.model.engine import TaskName
+from cmow.service.model.model import Model
 from cmow.service.options.settings import Settings
+from cmow.service.text.texts import TextLimits
 from loadtest.cost import dispatch, overhead, profile
 from loadtest.endurance import overload, soak, stop
 from loadtest.harness.client import Connection
@@ -99,15 +101,12 @@ def test_overhead_counts_requests_and_refuses_failures(server: Running, monkeypa
         asyncio.run(overhead.ask_all(server, 2, 0.2))
 
 
-@pytest.fixture(scope="module")
-def engine(tiny_bundle: TinyBundle) -> Engine:
-    return open_engine(tiny_bundle, "portable")
-
-
-def test_dispatch_times_every_way(engine: Engine) -> None:
+def test_dispatch_times_every_way(tiny_bundle: TinyBundle) -> None:
+    model = Model(open_engine(tiny_bundle, "portable"), TextLimits(64, 1000, 1000))
     sentences = dispatch.SentencePairs.of([("a dog", "the man")])
-    for task in ("similarity", "entailment"):
-        ways = dispatch.ways(engine, task, sentences)
+    tasks: list[TaskName] = ["similarity", "entailment"]
+    for task in tasks:
+        ways = dispatch.ways(model, task, sentences)
         assert ways.keys() == {"inline", "thread", "scheduler"}
         for way in ways.values():
 

@@ -16,7 +16,7 @@ from training.pairs.pairset import PairSet
 from training.student.packing import batch, placed
 
 CPU, META = torch.device("cpu"), torch.device("meta")
-STAGES = ["teacher", "pretrain", "distill", "pair_teacher", "pair_labels", "finetune", "glue"]
+STAGES = ["teacher", "paper.pretrain", "distill", "pair_teacher", "pair_labels", "finetune", "paper.glue"]
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here: cuda and auto take it")
 
 
@@ -41,7 +41,7 @@ def test_auto_takes_the_cpu_where_there_is_no_gpu() -> None:
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules")  # the stages import one another
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_missing_gpu_ends_every_stage_with_one_line(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = ["--task", "cola"] if stage == "glue" else []
+    task = ["--task", "cola"] if stage == "paper.glue" else []
     monkeypatch.setattr(sys, "argv", [stage, "--data", "nowhere", "--device", "cuda", *task])
     with pytest.raises(SystemExit, match=r"^error: --device cuda: expected GPU 0, PyTorch .* finds 0 GPUs$"):
         runpy.run_module(f"training.{stage}", run_name="__main__", alter_sys=True)
