@@ -213,7 +213,7 @@ def finetune(config: FinetuneConfig) -> Student:
 
     def losses(step: int, rows: StepRows) -> dict[str, Tensor]:
         known = PairBatch.joined(pairs.batch(rows.pairs), gold.batch(rows.gold))
-        parts = joint_losses(student, known, *taught(sentences, cache, rows.sentences, step, config), config)
+        parts = joint_losses(student, known, *with_targets(sentences, cache, rows.sentences, step, config), config)
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
     def evaluate() -> dict[str, float]:
@@ -232,7 +232,7 @@ def finetune(config: FinetuneConfig) -> Student:
     return student
 
 
-def taught(
+def with_targets(
     sentences: PackedTokens, cache: TeacherCache, rows: NDArray[np.int64], step: int, config: FinetuneConfig
 ) -> tuple[PackedBatch, Tensor]:
     """The sentences ``rows`` of the cache and ``config.documents`` documents, with their targets [B, m]."""
@@ -240,8 +240,8 @@ def taught(
     if config.documents == 0:
         return packed, targets
     random = np.random.default_rng([config.seed, step])
-    documents, means = make_documents(sentences, cache.targets, config.documents, config.document_tokens, random)
-    return join(packed, documents), torch.cat([targets, means])
+    documents, of_documents = make_documents(sentences, cache.targets, config.documents, config.document_tokens, random)
+    return join(packed, documents), torch.cat([targets, of_documents])
 
 
 def save(student: Student, config: FinetuneConfig) -> None:
@@ -269,14 +269,15 @@ class StepRows:
 def training_batches(pairs: PairSet, gold: int, sentences: int, config: FinetuneConfig) -> Iterator[StepRows]:
     """The rows of ``pairs``, of ``gold`` pairs and of ``sentences`` of every step of the whole run."""
     epochs = (pairs.batches(config.batch, config.seed, epoch) for epoch in range(config.epochs))
-    scored = np.flatnonzero(~np.isnan(pairs.similarity))
-    more = endless_batches(len(scored), config.scored_batch, config.seed + 1)
-    of_gold = endless_batches(gold, config.gold_batch, config.seed + 2)
-    of_sentences = endless_batches(sentences, config.distill_batch, config.seed)
-    for rows, extra, gold_rows, sentence_rows in zip(
-        chain.from_iterable(epochs), more, of_gold, of_sentences, strict=False
-    ):
-        yield StepRows(np.concatenate([rows, scored[extra]]), gold_rows, sentence_rows)
+    scored_pairs = np.flatnonzero(~np.isnan(pairs.similarity))
+    # Each stream has a seed of its own: rows that two of them share must not come in the same order.
+    pair_batches = chain.from_iterable(epochs)
+    scored_batches = endless_batches(len(scored_pairs), config.scored_batch, config.seed + 1)
+    gold_batches = endless_batches(gold, config.gold_batch, config.seed + 2)
+    sentence_batches = endless_batches(sentences, config.distill_batch, config.seed)
+    streams = zip(pair_batches, scored_batches, gold_batches, sentence_batches, strict=False)
+    for pair_rows, scored_rows, gold_rows, sentence_rows in streams:
+        yield StepRows(np.concatenate([pair_rows, scored_pairs[scored_rows]]), gold_rows, sentence_rows)
 
 
 def endless_batches(rows: int, batch: int, seed: int) -> Iterator[Rows]:

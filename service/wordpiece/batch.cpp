@@ -45,16 +45,19 @@ std::vector<int64_t> text_offsets(const Texts& texts, const int64_t* characters)
   int64_t total = 0;
   for (int64_t b = 0; b < texts.count; ++b) {
     if (characters[b] < 0 || characters[b] > texts.bytes - total) return {};
-    offsets[b + 1] = total += characters[b];
+    total += characters[b];
+    offsets[b + 1] = total;
   }
   if (total == texts.bytes) return offsets;  // ASCII: a byte is a character
   int64_t at = 0;
-  for (int64_t b = 0; b < texts.count; offsets[++b] = at)
+  for (int64_t b = 0; b < texts.count; ++b) {
     for (int64_t left = characters[b]; left > 0; --left) {
       if (at == texts.bytes) return {};
       ++at;
       while (at < texts.bytes && continues(texts.utf8[at])) ++at;
     }
+    offsets[b + 1] = at;
+  }
   if (at != texts.bytes) return {};
   return offsets;
 }
@@ -67,8 +70,12 @@ std::vector<Part> divide(const Texts& texts, const std::vector<int64_t>& offsets
   for (int64_t i = 1; i <= count; ++i) {
     const int64_t begin = b;
     int64_t* const first = token_ids;
-    for (; b < texts.count && (i == count || offsets[b] < texts.bytes / count * i); ++b)
+    const bool last = i == count;
+    const int64_t end_byte = texts.bytes / count * i;
+    while (b < texts.count && (last || offsets[b] < end_byte)) {
       token_ids += std::min(offsets[b + 1] - offsets[b], texts.max_tokens);  // no text has more tokens than bytes
+      ++b;
+    }
     parts.push_back({begin, b, first, 0});
   }
   return parts;
@@ -105,11 +112,13 @@ int64_t encode(const WordPiece& wordpiece, const Texts& texts, int64_t threads, 
   const auto run = [&](Part& part) { tokenise(wordpiece, texts, offsets, part, result); };
   std::vector<std::thread> helpers;
   helpers.reserve(parts.size());
-  for (size_t i = 1; i < parts.size(); ++i) try {
+  for (size_t i = 1; i < parts.size(); ++i) {
+    try {
       helpers.emplace_back(run, std::ref(parts[i]));
     } catch (const std::system_error&) {
       run(parts[i]);  // fewer threads than wanted are slower, not wrong
     }
+  }
   run(parts[0]);
   for (std::thread& helper : helpers) helper.join();
   join(parts, texts, result);

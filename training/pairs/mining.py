@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +22,25 @@ from training.teachers.cache import TeacherCache
 
 CAPTION_NLI = ("snli", "counterfactual", "sick")  # NLI data written about captions of images
 POOL = 40_000  # sentences searched for neighbours; more cost time and bring little
+EDITED = 100_000  # sentences edited at most
+RUNNING_TEXT = 3 * POOL  # sentences of running text read at most: a third asks, two thirds are searched
+
+
+class Nearest(NamedTuple):
+    """For each query, ``taken`` chance ones of its ``among`` nearest sentences.
+
+    The more sentences of one kind there are, the further a near one may stand without being about something else.
+    """
+
+    among: int
+    taken: int
+
+
+CAPTIONS_NEAR_HYPOTHESES = Nearest(among=40, taken=4)
+PREMISES_NEAR_HYPOTHESES = Nearest(among=5, taken=1)
+QUESTIONS = Nearest(among=6, taken=1)
+PLAIN_SENTENCES = Nearest(among=2, taken=1)
+SCORED_SENTENCES = Nearest(among=20, taken=4)
 
 
 def normal(text: str) -> str:
@@ -115,17 +134,17 @@ class Mine:
         images = ([normal(text) for text in line.split("\t")] for path in paths for _, line in read_lines(path))
         return [captions for captions in images if len(captions) > 1]
 
-    def near(self, queries: Sequence[str], pool: Sequence[str], count: int, taken: int) -> list[TextPair]:
-        """Each of ``queries`` second, with ``taken`` chance ones of its ``count`` nearest in ``pool`` first."""
+    def near(self, queries: Sequence[str], pool: Sequence[str], nearest: Nearest) -> list[TextPair]:
+        """Each of ``queries`` second, with those of ``pool`` that ``nearest`` takes first."""
         queries, pool = self.neighbours.known(queries), self.neighbours.known(pool)
         if not queries or not pool:
             return []
         pool = self.chance.sample(pool, min(POOL, len(pool)))
-        found = self.neighbours.nearest(queries, pool, count)
+        found = self.neighbours.nearest(queries, pool, nearest.among)
         return [
             (text, query)
             for query, texts in zip(queries, found, strict=True)
-            for text in self.chance.sample(texts, min(taken, len(texts)))
+            for text in self.chance.sample(texts, min(nearest.taken, len(texts)))
         ]
 
     def reversed(self) -> list[TextPair]:
@@ -139,12 +158,14 @@ class Mine:
     def caption_hypotheses(self) -> list[TextPair]:
         """Hypotheses written about captions, under captions of other images."""
         hypotheses = [right for _, right in self.nli(lambda name: name in CAPTION_NLI).texts]
-        return self.near(hypotheses, [text for texts in self.images() for text in texts], 40, 4)
+        captions = [text for texts in self.images() for text in texts]
+        return self.near(hypotheses, captions, CAPTIONS_NEAR_HYPOTHESES)
 
     def other_hypotheses(self) -> list[TextPair]:
         """The other hypotheses, under near premises."""
         pairs = self.nli(lambda name: name not in CAPTION_NLI).texts
-        return self.near([right for _, right in pairs], [left for left, _ in pairs], 5, 1)
+        premises, hypotheses = ([pair[side] for pair in pairs] for side in (0, 1))
+        return self.near(hypotheses, premises, PREMISES_NEAR_HYPOTHESES)
 
     def questions(self) -> list[TextPair]:
         """Questions that are near each other."""
@@ -154,24 +175,24 @@ class Mine:
             for pair in read_paraphrases(path).texts
             for text in pair
         ]
-        return self.near(texts, texts, 6, 1)
+        return self.near(texts, texts, QUESTIONS)
 
     def running_text(self) -> list[TextPair]:
         """Sentences of running text that are near each other."""
-        plain = list(self.neighbours.rows)[-3 * POOL :]  # the cache ends with running text
+        plain = list(self.neighbours.rows)[-RUNNING_TEXT:]  # the cache ends with running text
         third = len(plain) // 3
-        return self.near(plain[:third], plain[third:], 2, 1)
+        return self.near(plain[:third], plain[third:], PLAIN_SENTENCES)
 
     def edits(self) -> list[TextPair]:
         """Sentences with one edit of each."""
-        texts = self.chance.sample(list(self.neighbours.rows), min(100_000, len(self.neighbours.rows)))
+        texts = self.chance.sample(list(self.neighbours.rows), min(EDITED, len(self.neighbours.rows)))
         return edited_pairs(texts, texts[1:] + texts[:1], self.chance)
 
     def scored_sentences(self) -> list[TextPair]:
         """Sentences of scored pairs that are near each other."""
         paths = split_files(self.data, "train", ("similarity",))
         texts = [text for path in paths for pair in read_scored(path).texts for text in pair]
-        return self.near(texts, texts, 20, 4)
+        return self.near(texts, texts, SCORED_SENTENCES)
 
     def all(self, most: int) -> list[TextPair]:
         """At most ``most`` pairs of every other kind, mixed, and those of scored sentences, each once."""

@@ -27,6 +27,14 @@
 namespace cmow {
 
 constexpr int kChunk = 256;  // tokens of a block; where a sentence is cut depends on its own length alone
+constexpr int kWarp = 32;    // threads of a warp
+constexpr int kRescaleEvery = 4;  // products between two rescalings, as on the CPU: hybrid_product.h says why that is enough
+
+// Exponents (base 2) of the largest number of a row.
+constexpr float kNoExponent = -1e9f;     // of a row of zeros
+constexpr float kNotFinite = 128.0f;     // of a row with an infinity or a NaN: the exponent's bits are all set
+constexpr float kInRange = 32.0f;        // up to it, either way, a row stays as it is: four more products cannot overflow
+constexpr float kLargestShift = 300.0f;  // beyond float32's 2^-149 to 2^127 either way: what is shifted further is zero or infinite
 
 /// The sizes of the trained models, known when compiling: loops unroll, rows stay in registers, loads are four elements wide.
 struct BlockFixedShape {
@@ -46,7 +54,7 @@ struct BlockFixedShape {
 struct BlockAnyShape {
   int side, vector;
   static constexpr int kWide = 1;
-  static constexpr int kLanes = 32;
+  static constexpr int kLanes = kWarp;
   static constexpr int kRows = kMaxSide / kLanes;
   static constexpr int kWidth = kMaxSide;
   static constexpr int kWarps = 2;
@@ -58,8 +66,8 @@ struct BlockAnyShape {
 
 template <class Shape>
 struct Layout {
-  static constexpr int kThreads = 32 * Shape::kWarps;
-  static constexpr int kGroups = 32 / Shape::kLanes;        // of a warp
+  static constexpr int kThreads = kWarp * Shape::kWarps;
+  static constexpr int kGroups = kWarp / Shape::kLanes;     // of a warp
   static constexpr int kSlots = kGroups * Shape::kWarps;    // groups of a block
   static constexpr int kParts = kSlots / 2;                 // groups of one direction
   static constexpr int kFetches = Shape::kWidth * Shape::kWidth / Shape::kWide / Shape::kLanes;  // of a lane and matrix, at most
@@ -105,9 +113,7 @@ CMOW_DEVICE float to_float(uint16_t half) {
 #endif
 }
 
-constexpr float kNoExponent = -1e9f;  // of a row of zeros
-
-/// Exponent of the largest |x| of a row, floor(log2): 128 where one is not finite, kNoExponent where all are zero.
+/// Exponent of the largest |x| of a row, floor(log2): kNotFinite where one is not finite, kNoExponent where all are zero.
 template <class Shape>
 CMOW_DEVICE float exponent_of(const float (&row)[Shape::kWidth], Shape shape) {
   uint32_t largest = 0;
@@ -128,9 +134,9 @@ struct Place {
   bool backward, idle;   // idle: a lane of the warp beyond its last group
 
   explicit CMOW_DEVICE Place(int thread) {
-    const int group = thread % 32 / Shape::kLanes;
-    lane = thread % 32 % Shape::kLanes;
-    slot = thread / 32 * Layout<Shape>::kGroups + group;
+    const int group = thread % kWarp / Shape::kLanes;
+    lane = thread % kWarp % Shape::kLanes;
+    slot = thread / kWarp * Layout<Shape>::kGroups + group;
     idle = group >= Layout<Shape>::kGroups;
     backward = slot >= Layout<Shape>::kParts;
     part = backward ? slot - Layout<Shape>::kParts : slot;
@@ -299,7 +305,7 @@ class BlockProgram {
         if (at.idle || step >= part_size(at.part)) return;
         if (step == 0) start(lane, at, matrix(at.slot, 0));
         else multiply<true>(lane, matrix(at.slot, step % 2));
-        if (step % 4 == 3) rescale(lane, at);  // as often as on the CPU, see product.h
+        if (step % kRescaleEvery == kRescaleEvery - 1) rescale(lane, at);
       });
     }
     threads_.block([&](LaneState& lane, int thread) { note_exponents(lane, Where(thread), parts()); });
@@ -368,14 +374,14 @@ class BlockProgram {
   CMOW_DEVICE void rescale(LaneState& lane, const Where& at) const {
     each_row(at, [&](int r, int) {
       const float exponent = exponent_of(lane.rows[r], shape_);
-      if (fabsf(exponent) <= 32.0f || exponent == kNoExponent || exponent == 128.0f) return;
+      if (fabsf(exponent) <= kInRange || exponent == kNoExponent || exponent == kNotFinite) return;
       shift(lane.rows[r], -exponent);
       lane.exponents[r] += exponent;
     });
   }
 
   CMOW_DEVICE void shift(float (&row)[Shape::kWidth], float exponent) const {
-    const int power = static_cast<int>(fmaxf(fminf(exponent, 300.0f), -300.0f));
+    const int power = static_cast<int>(fmaxf(fminf(exponent, kLargestShift), -kLargestShift));
     CMOW_UNROLL
     for (int j = 0; j < shape_.side; ++j) row[j] = ldexpf(row[j], power);
   }

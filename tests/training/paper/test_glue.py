@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -295,28 +297,55 @@ def test_the_pair_teacher_judges_every_kind_of_pair(tmp_path: Path) -> None:
         outputs("cola")
 
 
-def test_what_does_not_fit_is_named(config: GlueConfig, result: Result, tmp_path: Path) -> None:
-    cola = replace(config, out=tmp_path / "run")
+def test_a_run_with_other_options_is_not_gone_on_with(config: GlueConfig, result: Result) -> None:
     with pytest.raises(CheckpointError, match=r"begun with .* asked to go on with"):
         run_task(replace(config, seed=5), ALONE)
-    with pytest.raises(CheckpointError, match=r"expected config.json and student.safetensors"):
-        run_task(replace(cola, student=tmp_path), ALONE)
-    with pytest.raises(DataError, match=r"qnli: expected .*nli/qnli/train\*.jsonl.gz, found none; --data nyu-mll/glue"):
-        run_task(replace(cola, task="qnli"), ALONE)
-    with pytest.raises(DataError, match=r"expected at least 64 training rows \(one batch\), found 30"):
-        run_task(replace(cola, batch=64), ALONE)
-    with pytest.raises(TeacherError, match=r"expected weights \(\*.safetensors or \*.bin\)"):
-        run_task(replace(cola, teacher=str(tmp_path)), ALONE)
-    with pytest.raises(TeacherError, match="expected 2 outputs for single/cola, found 3"):
-        run_task(replace(cola, teacher=str(write_classifier(tmp_path / "three", NLI_LABELS))), ALONE)
-    with pytest.raises(TeacherError, match=r"expected all weights of a sequence classifier, found none for \['class"):
-        run_task(replace(cola, teacher=str(write_bert(tmp_path / "headless"))), ALONE)
-    write_rows(tmp_path / "data/single/cola/train.jsonl.gz", [{"sentence1": "a", "label": "fine"}])
-    with pytest.raises(DataError, match=r"expected a label of \('unacceptable', 'acceptable'\), found 'fine'"):
-        run_task(replace(cola, data=tmp_path / "data"), ALONE)
-    write_rows(tmp_path / "data/similarity/stsb/train.jsonl.gz", [*scored(3, 1), {**scored(1, 1)[0], "score": 7}])
-    with pytest.raises(DataError, match=r"expected label from 0.0 to 5.0, found 7.0"):
-        run_task(replace(cola, task="stsb", data=tmp_path / "data"), ALONE)
+
+
+def unknown_label(folder: Path) -> dict[str, Any]:
+    write_rows(folder / "data/single/cola/train.jsonl.gz", [{"sentence1": "a", "label": "fine"}])
+    return {"data": folder / "data"}
+
+
+def score_beyond_the_scale(folder: Path) -> dict[str, Any]:
+    write_rows(folder / "data/similarity/stsb/train.jsonl.gz", [*scored(3, 1), {**scored(1, 1)[0], "score": 7}])
+    return {"task": "stsb", "data": folder / "data"}
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        (lambda folder: {"student": folder}, CheckpointError, r"expected config.json and student.safetensors"),
+        (
+            lambda folder: {"task": "qnli"},
+            DataError,
+            r"qnli: expected .*nli/qnli/train\*.jsonl.gz, found none; --data nyu-mll/glue",
+        ),
+        (lambda folder: {"batch": 64}, DataError, r"expected at least 64 training rows \(one batch\), found 30"),
+        (lambda folder: {"teacher": str(folder)}, TeacherError, r"expected weights \(\*.safetensors or \*.bin\)"),
+        (
+            lambda folder: {"teacher": str(write_classifier(folder / "three", NLI_LABELS))},
+            TeacherError,
+            "expected 2 outputs for single/cola, found 3",
+        ),
+        (
+            lambda folder: {"teacher": str(write_bert(folder / "headless"))},
+            TeacherError,
+            r"expected all weights of a sequence classifier, found none for \['class",
+        ),
+        (unknown_label, DataError, r"expected a label of \('unacceptable', 'acceptable'\), found 'fine'"),
+        (score_beyond_the_scale, DataError, r"expected label from 0.0 to 5.0, found 7.0"),
+    ],
+)
+def test_what_does_not_fit_is_named(
+    config: GlueConfig,
+    tmp_path: Path,
+    options: Callable[[Path], dict[str, Any]],
+    error: type[Exception],
+    says: str,
+) -> None:
+    with pytest.raises(error, match=says):
+        run_task(replace(config, out=tmp_path / "run", **options(tmp_path)), ALONE)
 
 
 def test_errors_reach_the_terminal_in_one_line() -> None:
