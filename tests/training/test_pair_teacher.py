@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.tiny_project import kill_at_save, metrics, write_bert, write_data, write_teacher_cache
+from tests.training.tiny_project import killed_and_resumed, metrics, write_bert, write_data, write_teacher_cache
 from training.data.files import plain_sentences, split_files, task_sentences
 from training.data.labelled import read_paraphrases, read_scored
 from training.data.recipe import Recipe
@@ -86,14 +86,10 @@ def test_a_saved_teacher_judges_alike(config: PairTeacherConfig, taught: PairTea
 
 
 def test_a_killed_teacher_resumes_to_the_same_result(
-    config: PairTeacherConfig, taught: PairTeacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: PairTeacherConfig, taught: PairTeacher, tmp_path: Path
 ) -> None:
     again = replace(config, out=tmp_path)
-    with monkeypatch.context() as patch:
-        kill_at_save(1, patch)
-        with pytest.raises(KeyboardInterrupt):
-            teach(again)
-    resumed = teach(again).model.state_dict()
+    resumed = killed_and_resumed(lambda: teach(again), saves=1).model.state_dict()
     assert all(torch.equal(weight, resumed[name]) for name, weight in taught.model.state_dict().items())
 
 

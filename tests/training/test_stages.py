@@ -12,6 +12,7 @@ import torch
 from tests.training.tiny_project import (
     assert_close,
     kill_at_save,
+    killed_and_resumed,
     metrics,
     run_in_two_processes,
     sentences,
@@ -94,14 +95,10 @@ def test_distillation_learns_and_logs(distilling: DistillConfig, distilled: Stud
 
 
 def test_a_killed_distillation_resumes_to_the_same_result(
-    distilling: DistillConfig, distilled: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    distilling: DistillConfig, distilled: Student, tmp_path: Path
 ) -> None:
     again = replace(distilling, out=tmp_path)
-    with monkeypatch.context() as patch:
-        kill_at_save(2, patch)
-        with pytest.raises(KeyboardInterrupt):
-            distill(again, ALONE)
-    assert_same_weights(distilled, distill(again, ALONE))
+    assert_same_weights(distilled, killed_and_resumed(lambda: distill(again, ALONE), saves=2))
 
 
 def test_too_few_rows_for_a_batch_are_an_error(distilling: DistillConfig, tmp_path: Path) -> None:
@@ -127,14 +124,10 @@ def test_finetuning_learns_and_keeps_its_threshold(finetuning: FinetuneConfig, f
 
 
 def test_a_killed_finetuning_resumes_to_the_same_result(
-    finetuning: FinetuneConfig, finetuned: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finetuning: FinetuneConfig, finetuned: Student, tmp_path: Path
 ) -> None:
     again = replace(finetuning, out=tmp_path)
-    with monkeypatch.context() as patch:
-        kill_at_save(2, patch)
-        with pytest.raises(KeyboardInterrupt):
-            finetune(again)
-    assert_same_weights(finetuned, finetune(again))
+    assert_same_weights(finetuned, killed_and_resumed(lambda: finetune(again), saves=2))
 
 
 def test_a_resume_with_other_options_is_refused(distilling: DistillConfig, distilled: Student) -> None:

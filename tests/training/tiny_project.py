@@ -8,9 +8,10 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -23,6 +24,8 @@ from tests.tiny_bundle import WORDS, make_tokenizer
 from training.data.files import NLI_LABELS, NOT_ENTAILMENT, PARAPHRASE_LABELS
 from training.data.recipe import Recipe
 from training.loop.run import Run
+
+T = TypeVar("T")
 
 TARGET_DIM = 16
 
@@ -133,6 +136,15 @@ def write_masked_lm(folder: Path) -> Path:
 def metrics(folder: Path) -> list[dict[str, float]]:
     """What a run has logged."""
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def killed_and_resumed(run: Callable[[], T], saves: int) -> T:
+    """What ``run`` gives when it goes on after it was killed at its checkpoint number ``saves``, from 1."""
+    with pytest.MonkeyPatch.context() as patch:
+        kill_at_save(saves, patch)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    return run()
 
 
 def kill_at_save(number: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from cmow.service.text.tokenizer import PackedTokens
 from tests.tiny_bundle import make_tokenizer
 from tests.training.tiny_project import (
     assert_close,
-    kill_at_save,
+    killed_and_resumed,
     labelled,
     metrics,
     run_in_two_processes,
@@ -105,15 +105,9 @@ def test_a_task_is_learned_logged_and_written(config: GlueConfig, result: Result
     assert json.loads((config.folder / "result.json").read_text()) == asdict(result)
 
 
-def test_a_killed_task_resumes_to_the_same_result(
-    config: GlueConfig, result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_task_resumes_to_the_same_result(config: GlueConfig, result: Result, tmp_path: Path) -> None:
     again = replace(config, out=tmp_path)
-    with monkeypatch.context() as patch:
-        kill_at_save(1, patch)
-        with pytest.raises(KeyboardInterrupt):
-            run_task(again, ALONE)
-    assert run_task(again, ALONE) == result
+    assert killed_and_resumed(lambda: run_task(again, ALONE), saves=1) == result
     for name, expected in weights(config.folder).items():
         assert torch.equal(weights(tmp_path)[name], expected), name
 

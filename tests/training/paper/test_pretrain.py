@@ -14,7 +14,7 @@ import torch
 from cmow.service.errors import BundleError
 from tests.training.tiny_project import (
     assert_close,
-    kill_at_save,
+    killed_and_resumed,
     metrics,
     run_in_two_processes,
     sentences,
@@ -74,15 +74,9 @@ def test_it_learns_logs_and_saves(config: PretrainConfig, trained: Student) -> N
     assert Recipe.read(config.out).commands[0].startswith("python -m training.paper.pretrain --data DATA")
 
 
-def test_a_killed_run_resumes_to_the_same_result(
-    config: PretrainConfig, trained: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_run_resumes_to_the_same_result(config: PretrainConfig, trained: Student, tmp_path: Path) -> None:
     again = replace(config, out=tmp_path)
-    with monkeypatch.context() as patch:
-        kill_at_save(2, patch)
-        with pytest.raises(KeyboardInterrupt):
-            pretrain(again, ALONE)
-    assert_same(trained, pretrain(again, ALONE))
+    assert_same(trained, killed_and_resumed(lambda: pretrain(again, ALONE), saves=2))
 
 
 def test_two_processes_come_to_the_result_of_one(config: PretrainConfig, trained: Student, tmp_path: Path) -> None:

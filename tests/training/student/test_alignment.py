@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -13,15 +13,6 @@ from training.student import alignment
 from training.student.alignment import Inputs, align_op, align_pairs
 
 LENGTHS = (0, 1, 2, 15, 0, 16, 17, 63, 64, 65, 129, 3)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Many small operations crawl when their threads must wait for other processes."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def make_inputs(lengths: tuple[int, ...], q: int = 5, k: int = 4, h: int = 6) -> Inputs:

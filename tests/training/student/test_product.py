@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,15 +23,6 @@ VALUE_TOLERANCE, GRADIENT_TOLERANCE = 1e-4, 1e-3
 
 needs_library = pytest.mark.skipif(not native.available(), reason="the native library is not installed")
 IMPLEMENTATIONS = [pytest.param("fused", marks=needs_library), "scan"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """The twin's many small operations crawl when their threads must wait for other processes."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def make_tables(d: int, e: int, noise: float = 0.05) -> Tables:
