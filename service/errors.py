@@ -3,8 +3,8 @@
 CmowError
 ├── StartError                  the service cannot start; the command line prints the message and exits with 2
 │   ├── BundleError             the bundle is missing, damaged, or of another format
-│   ├── KernelError             the fused kernel is required and cannot be had
-│   ├── ProviderError           the GPU is required and cannot be had
+│   ├── KernelError             the fused kernel is required and unavailable
+│   ├── ProviderError           the GPU is required and unavailable
 │   ├── TracingError            traces are asked for and cannot be sent
 │   └── WorkerError             the worker processes do not come up
 ├── BulkError                   a bulk run cannot go on; the command line prints the message and exits with 1
@@ -66,11 +66,11 @@ class BundleError(StartError):
 
 
 class KernelError(StartError):
-    """The fused kernel is required and cannot be had."""
+    """The fused kernel is required and unavailable."""
 
 
 class ProviderError(StartError):
-    """The GPU is required and cannot be had."""
+    """The GPU is required and unavailable."""
 
 
 class TracingError(StartError):

@@ -57,7 +57,7 @@ def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def main(config: AverageConfig) -> None:
-    """Average, calibrate anew and save."""
+    """Average, calibrate again and save."""
     if len(config.runs) < 2:
         raise CheckpointError(f"expected two runs or more, got {len(config.runs)}")
     student = average([load_student(run) for run in config.runs]).eval()

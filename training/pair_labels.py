@@ -4,7 +4,7 @@
 
 writes the distinct ``sentences.txt``, ``pairs.npy`` (int32 [P, 2], rows of them), what the data say of each pair
 (``entailment.npy``, ``similarity.npy``, ``paraphrase.npy``), the teacher's ``logits.npy`` (float16 [P, 5]) and
-``state.json``. Gold and mined pairs stand in chance order, so that any part of a run is of use; a killed run goes on
+``state.json``. Gold and mined pairs are in random order, so that any part of a run is of use; a killed run goes on
 where it stopped.
 """
 

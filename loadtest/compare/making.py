@@ -37,7 +37,7 @@ ALL = (DISTILBERT, MINILM, MODEL2VEC)
 
 
 class StateAndLogits(nn.Module):
-    """A classifier whose embedding can be had too: one model for both, as memory is measured."""
+    """A classifier that gives its embedding too: one model for both, as memory is measured."""
 
     def __init__(self, model: DistilBertForSequenceClassification) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Where the other sides' models lie, below one folder; ``making.py`` writes them."""
+"""Where the other sides' models are, below one folder; ``making.py`` writes them."""
 
 from __future__ import annotations
 

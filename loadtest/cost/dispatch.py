@@ -2,8 +2,8 @@
 
     python -m loadtest.cost.dispatch
 
-Prints microseconds (medians) for requests of several sizes, one at a time and eight at once: the numbers behind
-``INLINE`` in ``service/schedule/batcher.py``.
+Prints microseconds (medians) for requests of several sizes, one at a time and eight at once: the numbers that
+``INLINE`` in ``service/schedule/batcher.py`` comes from.
 """
 
 from __future__ import annotations

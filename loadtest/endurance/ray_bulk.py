@@ -163,7 +163,7 @@ def _compare(folder: Path, pairs: int, counts: Sequence[int]) -> int:
 
 
 def _records(output: Path) -> int:
-    """How far a run is; 0 before its first block and behind its last."""
+    """How far a run is; 0 before its first block and after its last."""
     try:
         return int(json.loads(output.with_name(f"{output.name}.partial.json").read_text())["position"]["records"])
     except FileNotFoundError:

@@ -183,7 +183,7 @@ def check_model(gpu: Gpu, bundle: Bundle, ids: np.ndarray) -> float:
 
 
 def measure_sessions(bundle: Bundle, ids: np.ndarray, threads: int) -> Report:
-    """What needs onnxruntime-gpu; raises ``ProviderError`` where it cannot be had."""
+    """What needs onnxruntime-gpu; raises ``ProviderError`` where that is unavailable."""
     gpu = open_gpu(bundle)
     report: Report = {"largest difference from the CPU": check_model(gpu, bundle, ids)}
     report["times"] = time_student(gpu, ids)

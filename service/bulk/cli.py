@@ -17,7 +17,7 @@ from cmow.service.options.defaults import MODEL_OPTIONS
 from cmow.service.options.flags import add_flags
 
 DESCRIPTION = """\
-Score a file of sentence pairs in constant memory. Every column is kept; the scores stand behind:
+Score a file of sentence pairs in constant memory. Every column is kept; the scores come after them:
 
   similarity   cmow_similarity (cosine, -1 to 1), cmow_truncated
   paraphrase   cmow_paraphrase (probability that both say the same), cmow_truncated
@@ -31,7 +31,7 @@ examples:
   zcat pairs.jsonl.gz | cmow-score - --task similarity | head
 
 A run that ends early, by kill -9 too, leaves OUTPUT.partial and OUTPUT.partial.json; the same command then goes on, and
-no row is lost or repeated. With standard input, give it the same stream. Standard output starts anew.
+no row is lost or repeated. With standard input, give it the same stream. Standard output starts over.
 
 Exit status: 0 all rows are scored, or skipped as asked; 1 the run failed; 2 it could not start; 3 a row is bad;
 130 stopped by Ctrl-C; 141 nobody reads standard output any more.
@@ -40,7 +40,7 @@ Exit status: 0 all rows are scored, or skipped as asked; 1 the run failed; 2 it 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Score a file; the exit status is as ``--help`` says."""
-    if sys.stderr is None:  # closed by whoever started this process; an output must not come to lie in its place
+    if sys.stderr is None:  # closed by whoever started this process; an output must not take its place
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115, the process ends with it
     options, settings = _read(arguments)
     try:

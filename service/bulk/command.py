@@ -136,7 +136,7 @@ def _open_sink(options: BulkOptions, identity: dict[str, str], stack: ExitStack)
 
 
 def _output_path(options: BulkOptions) -> Path:
-    """The output, behind all links, where a run may put it; raises ``UsageError`` or ``OSError``."""
+    """The output, with all links followed, where a run may put it; raises ``UsageError`` or ``OSError``."""
     output = Path(os.path.realpath(options.output))
     partial, state = working_files(output)
     for path in (output, partial, state):

@@ -31,7 +31,7 @@ class BulkRun:
         """Score what is left of the input; raises ``BulkError``, ``InferenceError`` or ``OSError``."""
         start, before = time.perf_counter(), self.sink.position
         if before.records:
-            self._say(f"going on behind record {before.records:,}, of which {before.scored:,} are scored")
+            self._say(f"going on after record {before.records:,}, of which {before.scored:,} are scored")
         with self._bar() as bar:
             for scored in self.source.scored(before.records):
                 self._report(scored.bad)
@@ -78,7 +78,7 @@ class BulkRun:
 
 
 def _behind(before: Position, scored: ScoredBlock, size: int, memory: str) -> Position:
-    """The position behind a block that took ``size`` bytes."""
+    """The position after a block that took ``size`` bytes."""
     return Position(
         records=before.records + scored.records,
         size=before.size + scored.size,

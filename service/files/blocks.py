@@ -22,7 +22,7 @@ class Rows(Protocol):
         ...
 
     def with_columns(self, columns: Columns) -> Rows:
-        """These rows with ``columns``, each as long as there are rows, added behind."""
+        """These rows with ``columns``, each as long as there are rows, added after their own."""
         ...
 
     def dicts(self) -> list[Row]:
@@ -44,7 +44,7 @@ class DictRows:
         return DictRows([self.rows[position] for position in positions])
 
     def with_columns(self, columns: Columns) -> DictRows:
-        """These rows with ``columns`` added behind."""
+        """These rows with ``columns`` added after their own."""
         added = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
         return DictRows([row | more for row, more in zip(self.rows, added, strict=True)])
 
@@ -93,7 +93,7 @@ class Block:
 
 @dataclass(frozen=True)
 class ScoredBlock:
-    """What became of a block: its good ``rows`` with the scores behind their own columns, and the ``lines`` of these.
+    """What became of a block: its good ``rows`` with the scores after their own columns, and the ``lines`` of these.
 
     ``records`` and ``size`` are the block's; ``truncated`` counts the pairs that were cut.
     """
@@ -116,5 +116,5 @@ class Source(Protocol):
     total: int | None
 
     def scored(self, skip: int) -> Iterator[ScoredBlock]:
-        """All blocks behind the first ``skip`` records, in the order of the input; raises ``BulkError``."""
+        """All blocks after the first ``skip`` records, in the order of the input; raises ``BulkError``."""
         ...

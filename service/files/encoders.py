@@ -18,7 +18,7 @@ from cmow.service.files.blocks import ScoredBlock
 
 
 class Encoder(Protocol):
-    """An output format. ``memory`` is what it must be given again to go on behind the bytes that it gave before."""
+    """An output format. ``memory`` is what it must be given again to go on after the bytes that it gave before."""
 
     memory: str
 
@@ -27,7 +27,7 @@ class Encoder(Protocol):
         ...
 
     def end(self) -> bytes:
-        """What belongs behind the last block."""
+        """What belongs after the last block."""
         ...
 
     def finish(self, partial: Path, output: Path) -> None:

@@ -40,7 +40,7 @@ class TableRows:
         return TableRows(self.table.take(pa.array(positions, pa.int64())))
 
     def with_columns(self, columns: Columns) -> TableRows:
-        """These rows with ``columns`` added behind."""
+        """These rows with ``columns`` added after their own."""
         table = self.table
         for name, values in columns.items():
             table = table.append_column(name, pa.array(values))
@@ -81,7 +81,7 @@ class ParquetReader:
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """The file at ``path``; raises ``UsageError`` where it is of another kind, ``OSError`` where it cannot be had."""
+    """The file at ``path``; raises ``UsageError`` where it is of another kind, ``OSError`` where it cannot be read."""
     try:
         # Without the buffer a file of one huge row group is read in parts too.
         return pq.ParquetFile(_open(path), pre_buffer=False)
@@ -96,7 +96,7 @@ def _open(path: Path, mode: str = "rb") -> pa.OSFile:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """What goes wrong here, behind the file's index, is a ``BulkError``."""
+    """What goes wrong here, once the file's index is read, is a ``BulkError``."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:

@@ -35,7 +35,7 @@ class Reader(Protocol):
     columns: ColumnTypes
 
     def blocks(self, skip: int) -> Iterator[Block]:
-        """All blocks behind the first ``skip`` records; raises ``BadRowError`` where nothing behind can be read."""
+        """All blocks after the first ``skip`` records; raises ``BadRowError`` where nothing after that can be read."""
         ...
 
 

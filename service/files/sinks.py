@@ -2,7 +2,7 @@
 
 While a run writes ``OUTPUT`` there are ``OUTPUT.partial``, which grows by a block at a time, and
 ``OUTPUT.partial.json``, which says how many bytes of it count and how far in the input they reach. A block counts once
-the state that includes it has replaced the one before; what a killed run wrote behind that is cut off by the next. The
+the state that includes it has replaced the one before; what a killed run wrote after that is cut off by the next. The
 state is there before the first byte, so that a partial file without one is somebody else's, and left alone.
 """
 
@@ -51,7 +51,7 @@ class Sink(Protocol):
     position: Position
 
     def append(self, data: bytes, position: Position) -> None:
-        """Write a block, behind which the run is at ``position``."""
+        """Write a block, after which the run is at ``position``."""
         ...
 
     def finish(self, encoder: Encoder) -> None:
@@ -60,7 +60,7 @@ class Sink(Protocol):
 
 
 class StandardOutput:
-    """Standard output; a run that was killed starts anew."""
+    """Standard output; a run that was killed starts over."""
 
     def __init__(self) -> None:
         self.position = Position()
@@ -129,7 +129,7 @@ class PartialFile:
         size = os.fstat(self._file.fileno()).st_size
         if not self._state.exists():
             if size:
-                raise UsageError(f"{self._partial}: expected {self._state.name} beside it, found none{ANEW}")
+                raise UsageError(f"{self._partial}: expected {self._state.name} beside it, found none{START_OVER}")
             return Position()
         state = self._read_state()
         if not state.position.records:
@@ -137,16 +137,18 @@ class PartialFile:
         for name in {**self._identity, **state.identity}:
             now, then = self._identity.get(name), state.identity.get(name)
             if now != then:
-                raise UsageError(f"{self._state}: expected the run to go on with {name} {then}, got {now}{ANEW}")
+                raise UsageError(f"{self._state}: expected the run to go on with {name} {then}, got {now}{START_OVER}")
         if size < state.position.bytes:
-            raise UsageError(f"{self._partial}: expected at least {state.position.bytes} bytes, found fewer{ANEW}")
+            raise UsageError(
+                f"{self._partial}: expected at least {state.position.bytes} bytes, found fewer{START_OVER}"
+            )
         return state.position
 
     def _read_state(self) -> State:
         try:
             return State.model_validate_json(self._state.read_bytes())
         except ValidationError:
-            raise UsageError(f"{self._state}: expected the state of a run, found something else{ANEW}") from None
+            raise UsageError(f"{self._state}: expected the state of a run, found something else{START_OVER}") from None
 
     def _write_state(self, position: Position) -> None:
         written = self._state.with_name(f"{self._state.name}.new")
@@ -154,4 +156,4 @@ class PartialFile:
         os.replace(written, self._state)
 
 
-ANEW = "; --restart starts anew"
+START_OVER = "; --restart starts over"

@@ -14,7 +14,7 @@ ROOT = Path("/")
 
 
 def usable_cpus(root: Path = ROOT) -> int:
-    """Whole CPUs, at least 1. ``root`` is where ``proc`` and ``sys`` lie."""
+    """Whole CPUs, at least 1. ``root`` is where ``proc`` and ``sys`` are."""
     quota = cpu_quota(root)
     cpus = _affinity()
     # Rounded down: the scheduler stops a thread too many for the rest of each period, and the others wait for it.

@@ -1,4 +1,4 @@
-"""Where the native libraries lie, their loading, and what the kernel library says of itself."""
+"""Where the native libraries are, their loading, and what the kernel library says of itself."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class Baseline:
 
 
 class Baselines:
-    """The baselines that lie in one folder, by name; each is opened when it is first asked for, and kept.
+    """The baselines in one folder, by name; each is opened when it is first asked for, and kept.
 
     Not for several threads at once.
     """

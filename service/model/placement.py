@@ -95,7 +95,7 @@ class Placement:
 def place(bundle: Bundle, require_fused_op: bool, provider: Provider = "cpu", gpu_min_tokens: int = 0) -> Placement:
     """Sessions on ``bundle`` as ``provider`` asks for; ``auto`` takes a GPU where one works.
 
-    Raises ``ProviderError`` where ``cuda`` is asked for and cannot be had, and what `open_bundle` raises.
+    Raises ``ProviderError`` where ``cuda`` is asked for and unavailable, and what `open_bundle` raises.
     """
     cpu = open_bundle(bundle, require_fused_op)
     if provider == "cpu":

@@ -85,13 +85,13 @@ class OpenBundle:
 
 
 def open_bundle(bundle: Bundle, require_fused_op: bool, provider: str = CPU) -> OpenBundle:
-    """Sessions on ``bundle``; where ``provider`` cannot be had, ONNX Runtime takes the CPU.
+    """Sessions on ``bundle``; where ``provider`` is unavailable, ONNX Runtime takes the CPU.
 
     A run has one thread: to wake a second one costs as much as it saves in a millisecond of work, and larger work is
     better done in several runs side by side.
 
     Raises ``BundleError`` where a graph cannot be loaded or is not the expected one, ``KernelError`` where
-    ``require_fused_op`` and the fused kernels cannot be had.
+    ``require_fused_op`` and the fused kernels are unavailable.
     """
     options, kernel = _with_kernel()
     if kernel.degraded is not None:
@@ -132,7 +132,7 @@ def _with_kernel() -> tuple[ort.SessionOptions, Kernel]:
         options.register_custom_ops_library(str(library))
         return options, Kernel(f"fused ({native.kernel_isa(library)})")
     except LIBRARY_ERRORS as error:
-        # Fresh options: a failed registration may leave something behind in the first.
+        # Fresh options: a failed registration may leave something in the first.
         return session_options(1), Kernel(PORTABLE, f"{library} cannot be used: {error}")
 
 

@@ -11,8 +11,8 @@ class Admission:
     """Lets requests in while at most ``max_items`` pairs and ``max_tokens`` tokens are waiting or being scored.
 
     One rule for all: a request comes in if what is inside and the request together stay within the limits, or if it
-    is alone inside. So a limit below the largest request makes that one wait for an empty house and refuses nobody for
-    good. ``max_request_tokens`` bounds each request by itself.
+    is alone inside. So a limit below the largest request makes that one wait until nothing else waits, and refuses
+    nobody for good. ``max_request_tokens`` bounds each request by itself.
     """
 
     def __init__(self, max_items: int, max_tokens: int, max_request_tokens: int) -> None:
@@ -34,7 +34,7 @@ class Admission:
         return Ticket(self, items)
 
     def no_room(self) -> OverloadedError:
-        """What a request hears that comes while the house is full."""
+        """What a request hears that comes while all places are taken."""
         if self.items >= self.max_items:
             return _overloaded("pairs", self.items, 1, self.max_items)
         return _overloaded("tokens", self.tokens, 1, self.max_tokens)
@@ -56,12 +56,14 @@ class Ticket:
 
     def charge(self, tokens: int) -> None:
         """Add ``tokens`` once they are known; raises ``TooManyTokensError`` or ``OverloadedError``."""
-        house = self._admission
-        if tokens > house.max_request_tokens:
-            raise TooManyTokensError(f"expected at most {house.max_request_tokens} tokens in a request, got {tokens}")
-        if house.tokens and house.tokens + tokens > house.max_tokens:
-            raise _overloaded("tokens", house.tokens, tokens, house.max_tokens)
-        house.tokens += tokens
+        admission = self._admission
+        if tokens > admission.max_request_tokens:
+            raise TooManyTokensError(
+                f"expected at most {admission.max_request_tokens} tokens in a request, got {tokens}"
+            )
+        if admission.tokens and admission.tokens + tokens > admission.max_tokens:
+            raise _overloaded("tokens", admission.tokens, tokens, admission.max_tokens)
+        admission.tokens += tokens
         self._tokens += tokens
 
     def __enter__(self) -> Ticket:

@@ -3,7 +3,7 @@
 Whatever comes in during one turn of the event loop is collected, and its texts are tokenised together. If it is little,
 the loop runs it at once, requests of one task together; otherwise it queues for one worker thread, which takes as many
 jobs of a task as the budget allows. A job beyond the budget runs piece by piece and goes to the back of the queue after
-each, so that it holds up nobody. ``python -m loadtest.cost.dispatch`` prints the times behind the rule.
+each, so that it holds up nobody. ``python -m loadtest.cost.dispatch`` prints the times that the rule comes from.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 def load_engine(settings: Settings) -> Engine:
-    """The engine that ``settings`` ask for; raises ``StartError`` where it cannot be had."""
+    """The engine that ``settings`` ask for; raises ``StartError`` where it is unavailable."""
     bundle = load_bundle(settings.bundle, settings.verify_hashes)
     options = EngineOptions(
         threads=settings.threads,

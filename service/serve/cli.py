@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def serve(settings: Settings) -> None:
-    """Load the bundle and serve it; raises ``StartError``, or ``OSError`` where the address cannot be had."""
+    """Load the bundle and serve it; raises ``StartError``, or ``OSError`` where the address is unavailable."""
     configure_logging(settings.log_level, settings.log_format)
     limit_tokenizer_threads(settings.threads)
     with _listen(settings.host, settings.port) as listener:

@@ -181,7 +181,7 @@ def load_tokenizer(path: Path) -> tokenizers.Tokenizer:
 
 
 def _native(tokenizer: tokenizers.Tokenizer) -> NativeWordPiece:
-    """The native tokeniser with the ids of ``tokenizer``; raises ``UnsupportedError`` where it cannot be had."""
+    """The native tokeniser with the ids of ``tokenizer``; raises ``UnsupportedError`` where it is unavailable."""
     library = native.wordpiece_path()
     if library is None:
         raise UnsupportedError(f"no {native.WORDPIECE_LIBRARY} is installed")

@@ -2,7 +2,7 @@
 
     python -m cmow.service.wordpiece.characters service/wordpiece/characters_table.h
 
-writes the table anew; to be run, and its result committed, for every new version of ``tokenizers``.
+writes the table again; to be run, and its result committed, for every new version of ``tokenizers``.
 
 Why one character at a time is enough: ``BertNormalizer`` removes characters and maps each of them alone (spaces around
 ideographs, canonical decomposition, lower case), and ``BertPreTokenizer`` looks at one at a time. The exception is the

@@ -11,7 +11,7 @@ constexpr char32_t kInvalid = 0xFFFFFFFF;
 
 inline bool continues(Byte byte) { return (byte & 0xC0) == 0x80; }
 
-/// The character at `at`, which moves behind it; `kInvalid` unless it is whole and of the right form before `end`.
+/// The character at `at`, which moves past it; `kInvalid` unless it is whole and of the right form before `end`.
 /// Overlong forms and surrogates pass: what they decode to is for the table of characters to judge.
 inline char32_t decode(const Byte*& at, const Byte* end) {
   const Byte lead = *at++;

@@ -29,7 +29,7 @@ Batch = TypeVar("Batch", bound=Sized)
 
 
 class Optimiser(Protocol):
-    """What moves the weights, and lies in a checkpoint beside them."""
+    """What moves the weights, and is saved in a checkpoint with them."""
 
     def step(self, scale: float) -> None:
         """One update with every learning rate at ``scale`` times its peak; clears the gradients."""
@@ -219,7 +219,7 @@ class Clock:
             self.sums[name] = self.sums.get(name, 0.0) + value
 
     def read(self) -> dict[str, float]:
-        """Means since the last call and rows a second; starts anew."""
+        """Means since the last call and rows a second; starts over."""
         seconds = time.perf_counter() - self.start
         means = {name: round(total / self.steps, 5) for name, total in self.sums.items()}
         rate = round(self.rows / seconds)

@@ -27,7 +27,7 @@ RUNNING_TEXT = 3 * POOL  # sentences of running text read at most: a third asks,
 
 
 class Nearest(NamedTuple):
-    """For each query, ``taken`` chance ones of its ``among`` nearest sentences.
+    """For each query, ``taken`` random ones of its ``among`` nearest sentences.
 
     The more sentences of one kind there are, the further a near one may stand without being about something else.
     """
@@ -117,7 +117,7 @@ def balanced_questions(pairs: LabelledPairs, neighbours: Neighbours, mined: int,
 
 @dataclass(frozen=True)
 class Mine:
-    """Where pairs come from: a data folder, the sentence teacher's cache and a source of chance."""
+    """Where pairs come from: a data folder, the sentence teacher's cache and a source of randomness."""
 
     data: Path
     neighbours: Neighbours

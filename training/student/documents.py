@@ -32,7 +32,7 @@ def make_documents(
 ) -> tuple[PackedBatch, Tensor]:
     """``count`` documents of 100 to ``longest`` tokens and their targets float32 [G, m], of unit length.
 
-    Each repeats a few of ``sentences`` in chance order; its target is the mean of their ``targets`` [B, m].
+    Each repeats a few of ``sentences`` in random order; its target is the mean of their ``targets`` [B, m].
     """
     drawn = [draw(sentences, longest, random) for _ in range(count)]
     token_ids, cu_seqlens = batch(sentences, np.concatenate(drawn))

@@ -75,7 +75,7 @@ def test_kill_9(tmp_path: Path, pairs: Path, whole: Path, tiny_bundle: TinyBundl
         [*COMMAND, *flags(pairs, out)], env=environment(tiny_bundle), stderr=subprocess.PIPE, text=True
     )
     assert done.returncode == 0
-    assert "going on behind record" in done.stderr
+    assert "going on after record" in done.stderr
     assert "7 bad rows skipped" in done.stderr
     if kind == "jsonl":
         assert out.read_bytes() == (whole / "out.jsonl").read_bytes()
@@ -128,7 +128,7 @@ def test_restart_forgets(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("identity", "state", "partial", "says"),
     [
-        ({"input": "b", "task": "similarity"}, None, None, "go on with input a, got b; --restart starts anew"),
+        ({"input": "b", "task": "similarity"}, None, None, "go on with input a, got b; --restart starts over"),
         (IDENTITY | {"new": "x"}, None, None, "go on with new None, got x"),
         ({"input": "a"}, None, None, "go on with task similarity, got None"),
         (IDENTITY, b"{", None, "expected the state of a run, found something else"),
@@ -167,7 +167,7 @@ def test_another_input_is_no_continuation(tmp_path: Path, score: Score, capsys: 
     assert score(*arguments) == 3
     path.write_text(good + good)
     assert score(*arguments) == 2
-    assert "--restart starts anew" in capsys.readouterr().err
+    assert "--restart starts over" in capsys.readouterr().err
     assert score(*arguments, "--restart") == 0
     assert len(out.read_text().splitlines()) == 2
     assert score(*arguments) == 2
@@ -184,7 +184,7 @@ def test_a_row_that_stopped_a_run_can_be_skipped_when_it_goes_on(
     arguments: list[Any] = [path, "-o", out, "--task", "similarity", "--block-rows", "2"]
     assert score(*arguments) == 3
     assert score(*arguments, "--on-bad-row", "skip") == 0
-    assert "going on behind record 2, of which 2 are scored" in capsys.readouterr().err
+    assert "going on after record 2, of which 2 are scored" in capsys.readouterr().err
     assert len(out.read_text().splitlines()) == 4
 
 

@@ -62,7 +62,7 @@ def test_a_declared_length_beyond_the_limit_is_not_read_at_all() -> None:
     assert client.taken == 0
 
 
-def test_a_full_house_reads_nothing() -> None:
+def test_a_full_queue_reads_nothing() -> None:
     client = Client([TEXT], None)
     with client.admission.admit(10):
         with pytest.raises(OverloadedError, match="at most 10 pairs waiting, got 1 beside 10"):

@@ -75,7 +75,7 @@ def test_added_tokens_are_left_to_the_library(
 ) -> None:
     texts = [special, f"a{special}b", f"[{special}", f"dog {special}", special[:-1], special.lower()]
     assert assert_same(wordpiece, authority, texts) == {0, 1, 2, 3}
-    # What stands behind the last token that is kept does not matter.
+    # What comes after the last token that is kept does not matter.
     assert assert_same(wordpiece, authority, [f"dog dog dog {special}"], max_tokens=2) == set()
     assert assert_same(wordpiece, authority, [f"dog dog {special}"], max_tokens=2) == {0}
 
