@@ -41,7 +41,7 @@ TableDtype = Literal["float32", "float16", "int8"]
 class Record(BaseModel):
     """Immutable, and closed: an unknown field is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # built when a manifest is read
 
 
 class Dims(Record):

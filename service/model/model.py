@@ -6,6 +6,7 @@ Letters: B texts, P pairs, m similarity width.
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -219,5 +220,12 @@ def open_model(bundle: Path | str | None, provider: Provider, threads: int, requ
     return _reopen(Path(BUNDLE if bundle is None else bundle), options, UNBOUNDED)
 
 
-def _reopen(bundle: Path, options: EngineOptions, limits: TextLimits) -> Model:
-    return Model(Engine(load_bundle(bundle), options), limits)
+def _reopen(path: Path, options: EngineOptions, limits: TextLimits) -> Model:
+    """The model in ``path``; its files are compared with their digests while it is opened."""
+    bundle = load_bundle(path, verify_hashes=False)
+    with ThreadPoolExecutor(1) as thread:
+        verified = thread.submit(load_bundle, path)
+        try:
+            return Model(Engine(bundle, options), limits)
+        finally:
+            verified.result()  # a damaged file explains whatever else went wrong

@@ -17,7 +17,7 @@ NORMALIZERS = [
 PRE_TOKENIZER = {"type": "BertPreTokenizer"}
 MODEL = {"type": "WordPiece", "continuing_subword_prefix": CONTINUATION, "max_input_chars_per_word": 100}
 
-MAX_PIECE_BYTES = 2**16 - 1
+MAX_PIECE_CHARACTERS = (2**16 - 1) // 4  # sizes have 16 bits, a character at most 4 bytes
 MAX_ID = 2**31 - 1
 
 
@@ -52,15 +52,17 @@ def read_recipe(tokenizer: tokenizers.Tokenizer) -> Recipe:
 
 
 def _pieces(vocabulary: dict[str, int]) -> tuple[dict[str, int], dict[str, int]]:
-    words: dict[str, int] = {}
-    continuations: dict[str, int] = {}
-    for piece, token_id in vocabulary.items():
-        if len(piece.encode()) > MAX_PIECE_BYTES or token_id > MAX_ID:
-            raise UnsupportedError(f"expected pieces to {MAX_PIECE_BYTES} bytes and ids to {MAX_ID}, found {token_id}")
-        if piece.startswith(CONTINUATION):
-            continuations[piece.removeprefix(CONTINUATION)] = token_id
-        else:
-            words[piece] = token_id
+    longest, largest = max(map(len, vocabulary)), max(vocabulary.values())
+    if longest > MAX_PIECE_CHARACTERS or largest > MAX_ID:
+        raise UnsupportedError(
+            f"expected pieces to {MAX_PIECE_CHARACTERS} characters and ids to {MAX_ID}, found {longest} and {largest}"
+        )
+    continuations = {
+        piece.removeprefix(CONTINUATION): token_id
+        for piece, token_id in vocabulary.items()
+        if piece.startswith(CONTINUATION)
+    }
+    words = {piece: token_id for piece, token_id in vocabulary.items() if not piece.startswith(CONTINUATION)}
     return words, continuations
 
 
