@@ -1,0 +1,1 @@
+"""Minimal pairs by construction: sentences that differ in order, polarity or number, with labels that follow."""

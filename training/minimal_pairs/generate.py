@@ -1,0 +1,89 @@
+"""Minimal pairs without end: every kind in turn, deterministic by seed; and a set to score generalisation on.
+
+``HELD_OUT`` kinds are never generated for training: what is learnt of the others should carry over to them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+
+from training.minimal_pairs import frames, measures, polarity, real
+from training.minimal_pairs.relations import Item, Pair, Triple
+from training.minimal_pairs.words import Lexicon
+
+Kind = Callable[[Lexicon, random.Random], Item | None]
+
+# How often each kind comes: those that order decides more often than those that one word gives away.
+KINDS: dict[Kind, int] = {
+    frames.roles: 6,
+    frames.scene: 4,
+    frames.converse_verbs: 3,
+    frames.converse_relations: 3,
+    frames.direction: 4,
+    frames.order_of_events: 3,
+    frames.attributes: 3,
+    frames.who_did_both: 2,
+    frames.relative_clauses: 2,
+    frames.conditions: 2,
+    measures.comparatives: 4,
+    measures.numbers: 3,
+    measures.quantifiers: 2,
+    measures.narrower: 2,
+    measures.units: 1,
+    measures.dates: 1,
+    measures.names: 1,
+    polarity.negation: 2,
+    polarity.scope: 1,
+    polarity.switches: 5,
+    polarity.switched: 2,
+    polarity.opposites: 2,
+    polarity.implicatives: 2,
+    polarity.factives: 2,
+    polarity.modality: 1,
+    polarity.aspect: 1,
+    real.real_scenes: 3,
+    real.real_routes: 1,
+    real.real_comparisons: 1,
+    real.real_numbers: 1,
+    real.real_dates: 1,
+    real.real_negations: 2,
+    real.unrelated: 3,
+}
+HELD_OUT: tuple[Kind, ...] = (frames.possessives, frames.causes)
+
+
+def items(lexicon: Lexicon, seed: int, kinds: dict[Kind, int] | None = None) -> Iterator[Item]:
+    """Items of ``kinds`` (``KINDS`` unless given) by their weights, without end."""
+    table = kinds or KINDS
+    for number in count():
+        chance = random.Random(f"{seed} {number} {lexicon.split}")
+        (kind,) = chance.choices(list(table), list(table.values()))
+        item = kind(lexicon, chance)
+        if item is not None:
+            yield item
+
+
+def pairs(lexicon: Lexicon, seed: int, count: int) -> Iterator[Pair]:
+    """``count`` pairs; those of one item follow one another."""
+    return islice((pair for item in items(lexicon, seed) for pair in item.pairs()), count)
+
+
+def triples(lexicon: Lexicon, seed: int, count: int) -> Iterator[Triple]:
+    """``count`` triples."""
+    return islice((triple for item in items(lexicon, seed) for triple in item.triples()), count)
+
+
+def dev_items(lexicon: Lexicon, seed: int, per_kind: int) -> dict[str, list[Item]]:
+    """``per_kind`` items of each function, those held out included, by the kind that they name."""
+    found: dict[str, list[Item]] = {}
+    for kind in (*KINDS, *HELD_OUT):
+        for item in islice(items(lexicon, seed, {kind: 1}), per_kind if _applies(kind, lexicon) else 0):
+            found.setdefault(item.kind, []).append(item)
+    return found
+
+
+def _applies(kind: Kind, lexicon: Lexicon) -> bool:
+    """Whether ``kind`` finds anything: kinds of real sentences need some."""
+    return any(kind(lexicon, random.Random(number)) is not None for number in range(40))
