@@ -108,6 +108,21 @@ class PairSet:
             columns.append(column)
         return PairSet(self.sentences, pairs, accepted, *columns)
 
+    def with_more(self, more: PairSet) -> PairSet:
+        """These pairs and those of ``more``, whose sentences follow these."""
+        first, second = self.sentences, more.sentences
+        sentences = PackedTokens(
+            np.concatenate([first.token_ids, second.token_ids]),
+            np.concatenate([first.cu_seqlens, second.cu_seqlens[1:] + first.cu_seqlens[-1]]),
+            np.concatenate([first.truncated, second.truncated]),
+        )
+        known = ("accepted", "similarity", "paraphrase", "judged")
+        return PairSet(
+            sentences,
+            np.concatenate([self.pairs, more.pairs + len(first)]),
+            *(np.concatenate([getattr(self, name), getattr(more, name)]) for name in known),
+        )
+
     def take(self, rows: NDArray[np.int64]) -> PairSet:
         """The pairs ``rows``, in that order."""
         return PairSet(

@@ -1,0 +1,28 @@
+"""Minimal pairs as labelled pairs: what training and evaluation read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from training.data.files import NLI_LABELS, NOT_ENTAILMENT
+from training.data.labelled import LabelledPairs
+from training.minimal_pairs.relations import Pair
+
+ACCEPTED: dict[str | None, list[bool]] = {
+    **{label: [name == label for name in NLI_LABELS] for label in NLI_LABELS},
+    NOT_ENTAILMENT: [name != "entailment" for name in NLI_LABELS],
+    None: [False] * len(NLI_LABELS),
+}
+
+
+def labelled(pairs: Iterable[Pair]) -> LabelledPairs:
+    """``pairs`` with their labels; NaN and no accepted label where construction does not say."""
+    known = list(pairs)
+    return LabelledPairs.of(
+        [(pair.first, pair.second) for pair in known],
+        np.array([ACCEPTED[pair.entailment] for pair in known], bool).reshape(-1, len(NLI_LABELS)),
+        np.array([np.nan if pair.relatedness is None else pair.relatedness for pair in known]),
+        np.array([np.nan if pair.paraphrase is None else float(pair.paraphrase) for pair in known]),
+    )
