@@ -37,6 +37,7 @@ CmowError
         ├── EmptyTextError      a sentence without a token
         ├── TextTooLongError    a sentence of more characters than the limit
         ├── InvalidTextError    a sentence that is not Unicode text
+        ├── UnknownTextError    a sentence of which the model knows no token, where that is refused
         └── InvalidStateError   a state that this model did not give
 """
 
@@ -245,6 +246,12 @@ class InvalidTextError(InvalidInputError):
     """A sentence is not Unicode text."""
 
     type = "invalid_text"
+
+
+class UnknownTextError(InvalidInputError):
+    """A sentence of which the model knows no token, where the request refuses such."""
+
+    type = "unknown_text"
 
 
 class InvalidStateError(InvalidInputError):

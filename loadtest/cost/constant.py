@@ -10,7 +10,9 @@ from cmow.service.options.settings import Settings
 from cmow.service.web.schemas import SimilarityRequest, SimilarityResponse, Usage
 from loadtest.harness.local_server import serve_locally
 
-ANSWER = SimilarityResponse(scores=[0.7705591917037964], model="constant", usage=Usage(tokens=15, truncated=[False]))
+ANSWER = SimilarityResponse(
+    scores=[0.7705591917037964], model="constant", usage=Usage(tokens=15, unknown=0, truncated=[False], unread=[False])
+)
 
 
 def make_app() -> FastAPI:

@@ -59,7 +59,8 @@ async def similarity(request: Request) -> Response:
         scored = await scheduler.score(caller, tei.similarity_work(scheduler.model, payload))
         return Response(json.dumps(scored.values.tolist()), media_type="application/json")
     asked = parse(SimilarityRequest, payload)
-    scored = await scheduler.score(caller, scheduler.model.pairs(MODES[asked.mode], asked.sides(), "report"))
+    work = scheduler.model.pairs(MODES[asked.mode], asked.sides(), "report", asked.on_unknown)
+    scored = await scheduler.score(caller, work)
     return _reply(scheduler, scored, scores=scored.values.tolist())
 
 
@@ -67,7 +68,8 @@ async def entailment(request: Request) -> Response:
     """Whether each hypothesis follows from its premise, contradicts it, or neither."""
     scheduler: Scheduler = request.app.state.scheduler
     caller, asked = caller_of(request), parse(EntailmentRequest, await read_json(request))
-    scored = await scheduler.score(caller, scheduler.model.pairs("entailment", asked.sides(), "report"))
+    work = scheduler.model.pairs("entailment", asked.sides(), "report", asked.on_unknown)
+    scored = await scheduler.score(caller, work)
     labels = scheduler.model.manifest.labels
     results = [
         {"label": labels[best], "scores": dict(zip(labels, row, strict=True))}
@@ -78,5 +80,10 @@ async def entailment(request: Request) -> Response:
 
 def _reply(scheduler: Scheduler, scored: Scored, **content: object) -> Response:
     """``content`` as JSON; it has its model's fields by construction, which the tests check."""
-    usage = {"tokens": scored.tokens, "truncated": scored.truncated}
+    usage = {
+        "tokens": scored.tokens,
+        "unknown": scored.unknown,
+        "truncated": scored.truncated,
+        "unread": scored.unread,
+    }
     return Response(to_json(content | {"model": scheduler.model.name, "usage": usage}), media_type="application/json")

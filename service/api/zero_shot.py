@@ -50,5 +50,5 @@ async def zero_shot(payload: Payload, scheduler: SchedulerDep, caller: CallerDep
         labels=[request.labels[row] for row in rows],
         scores=scores[rows].tolist(),
         model=model.name,
-        usage=Usage(tokens=scored.tokens, truncated=scored.truncated),
+        usage=Usage.of(scored),
     )

@@ -16,7 +16,7 @@ from cmow.service.errors import ClosedError, ModelNotFoundError, SchemaError
 from cmow.service.model.bundle import Manifest, load_bundle
 from cmow.service.model.engine import Engine, EngineOptions, Floats, TaskName, with_itself
 from cmow.service.model.ranking import TEMPLATE, best_first, hypotheses, label_scores
-from cmow.service.model.work import LongTexts, Scored, Work
+from cmow.service.model.work import LongTexts, Scored, UnknownTexts, Work
 from cmow.service.options.defaults import BUNDLE, GPU_MIN_TOKENS, MAX_TEXT_CHARS, MOST_THREADS, Provider
 from cmow.service.text.columns import as_texts
 from cmow.service.text.pairs import Sides
@@ -98,20 +98,30 @@ class Model:
         """The model's name."""
         return self.manifest.name
 
-    def similarity(self, sentence1: Any, sentence2: Any, mode: Mode = "cosine", truncate: bool = False) -> Floats:
+    def similarity(
+        self,
+        sentence1: Any,
+        sentence2: Any,
+        mode: Mode = "cosine",
+        truncate: bool = False,
+        on_unknown: UnknownTexts = "flag",
+    ) -> Floats:
         """How close in meaning the sentences of each pair are, float32 [P].
 
         By the cosine (-1 to 1), by the probability that both say the same (``paraphrase``), or by how related people
-        would call them (``relatedness``, 0 to 1).
+        would call them (``relatedness``, 0 to 1). Two different texts of which the model knows no token, as of
+        another script, get 0; with ``on_unknown="refuse"`` one of them is an error.
         """
         if mode not in MODES:
             raise SchemaError(f"mode: expected {', '.join(MODES)}, got {str(mode)[:40]!r}", "mode")
         names = "sentence1", "sentence2"
-        return self._of_pairs(MODES[mode], sentence1, sentence2, names, truncate)
+        return self._of_pairs(MODES[mode], sentence1, sentence2, names, truncate, on_unknown)
 
-    def entailment(self, premise: Any, hypothesis: Any, truncate: bool = False) -> Entailment:
+    def entailment(
+        self, premise: Any, hypothesis: Any, truncate: bool = False, on_unknown: UnknownTexts = "flag"
+    ) -> Entailment:
         """Whether each hypothesis follows from its premise, contradicts it, or neither."""
-        scores = self._of_pairs("entailment", premise, hypothesis, ("premise", "hypothesis"), truncate)
+        scores = self._of_pairs("entailment", premise, hypothesis, ("premise", "hypothesis"), truncate, on_unknown)
         return Entailment(tuple(self.manifest.labels), scores)
 
     def embed(self, texts: Any, truncate: bool = False) -> Floats:
@@ -162,26 +172,27 @@ class Model:
         """Another process opens the bundle again: sessions and threads stay where they are."""
         return _reopen, (self.engine.bundle.path, self.engine.options, self.limits)
 
-    def pairs(self, task: TaskName, sides: Sides, long: LongTexts) -> Work:
+    def pairs(self, task: TaskName, sides: Sides, long: LongTexts, on_unknown: UnknownTexts = "flag") -> Work:
         """``task`` on the pairs of ``sides``, checked against the limits."""
         sides = sides.cut(self.limits.max_text_chars) if long == "cut" else sides
-        pairs = sides.pairs(self.limits)
-        return Work(task, pairs.texts, pairs.index, sides, self._max_tokens(long))
+        pairs, unknown_id = sides.pairs(self.limits), self.engine.tokenizer.unknown_id
+        refuse = on_unknown == "refuse"
+        return Work(task, pairs.texts, pairs.index, sides, self._max_tokens(long), unknown_id, refuse)
 
     def texts(self, texts: TextList, long: LongTexts, task: TaskName = "embed") -> Work:
         """``task`` on single ``texts``, checked against the limits."""
         texts = texts.cut(self.limits.max_text_chars) if long == "cut" else texts
         texts.check(self.limits)
         values = texts.texts
-        return Work(task, values, with_itself(len(values)), texts, self._max_tokens(long))
+        unknown_id = self.engine.tokenizer.unknown_id
+        return Work(task, values, with_itself(len(values)), texts, self._max_tokens(long), unknown_id)
 
     def run(self, work: Work) -> Scored:
         """The result of ``work``, here and now."""
         packed = self.engine.tokenizer.encode(work.texts)
         part = Part(packed, 0, len(packed))
         work.check(part)
-        values = self.engine.score(work.task, packed, work.pairs)
-        return Scored(values, part.tokens, work.truncated(part))
+        return work.scored(self.engine.score(work.task, packed, work.pairs), part)
 
     def check_name(self, name: str | None) -> None:
         """Raise ``ModelNotFoundError`` where a client asks for another model than this one."""
@@ -194,9 +205,19 @@ class Model:
         if dimensions is not None and dimensions > longest:
             raise SchemaError(f"dimensions: expected at most {longest}, got {str(dimensions)[:40]}", "dimensions")
 
-    def _of_pairs(self, task: TaskName, left: Any, right: Any, names: tuple[str, str], truncate: bool) -> Floats:
+    def _of_pairs(
+        self,
+        task: TaskName,
+        left: Any,
+        right: Any,
+        names: tuple[str, str],
+        truncate: bool,
+        on_unknown: UnknownTexts = "flag",
+    ) -> Floats:
+        if on_unknown not in get_args(UnknownTexts):
+            raise SchemaError(f"on_unknown: expected flag or refuse, got {str(on_unknown)[:40]!r}", "on_unknown")
         sides = Sides(as_texts(left, names[0]), as_texts(right, names[1]), names)
-        return self.run(self.pairs(task, sides, _long(truncate))).values
+        return self.run(self.pairs(task, sides, _long(truncate), on_unknown)).values
 
     def _tokens(self, text: str) -> list[Token]:
         spans = self.engine.tokenizer.spans(text)

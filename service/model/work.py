@@ -12,11 +12,14 @@ from typing import Literal, Protocol
 import numpy as np
 
 from cmow.service.model.engine import Floats, Ints, TaskName
-from cmow.service.text.texts import check_tokens, check_uncut
+from cmow.service.text.texts import check_known, check_tokens, check_uncut
 from cmow.service.text.tokenizer import Part
 
 # A text beyond the limits is an error, is cut to them, or (a text of too many tokens alone) is cut and reported.
 LongTexts = Literal["refuse", "cut", "report"]
+UnknownTexts = Literal["flag", "refuse"]
+
+SIMILARITIES: frozenset[TaskName] = frozenset({"similarity", "paraphrase", "relatedness"})
 
 
 class Named(Protocol):
@@ -27,11 +30,28 @@ class Named(Protocol):
 
 
 @dataclass(frozen=True)
+class Scored:
+    """What the model says of one call, and what that took.
+
+    ``values`` float32 [P, ...] as in ``cmow.service.model.engine.TASKS``. ``tokens`` counts each distinct text of pairs
+    once, ``unknown`` those of them that the vocabulary lacks. ``truncated`` says for each pair (or text) whether it was
+    cut to the model's limit, ``unread`` whether the model knows no token of one of its texts.
+    """
+
+    values: Floats
+    tokens: int
+    unknown: int
+    truncated: list[bool]
+    unread: list[bool]
+
+
+@dataclass(frozen=True)
 class Work:
     """``task`` on ``pairs`` int64 [P, 2], rows of ``texts`` [B].
 
     ``named`` gives the positions for errors; without it a text may be empty. A text of more than ``max_tokens`` is an
-    error; with ``None`` it is cut, and the result says so.
+    error; with ``None`` it is cut, and the result says so. ``unknown_id`` is the token of what the vocabulary lacks;
+    with ``refuse_unknown`` a text of nothing else is an error.
     """
 
     task: TaskName
@@ -39,32 +59,32 @@ class Work:
     pairs: Ints
     named: Named | None = None
     max_tokens: int | None = None
+    unknown_id: int = -1
+    refuse_unknown: bool = False
 
     def check(self, part: Part) -> None:
         """Raise ``InvalidInputError`` where the tokens of the texts are not what the work needs."""
-        if self.named is None or part.whole.plain:
+        if self.named is None:
             return
-        packed = part.packed
-        check_tokens(self.named.positions(), self.texts, packed)
-        if self.max_tokens is not None:
-            check_uncut(self.named.positions(), self.texts, packed, self.max_tokens)
+        if not part.whole.plain:
+            packed = part.packed
+            check_tokens(self.named.positions(), self.texts, packed)
+            if self.max_tokens is not None:
+                check_uncut(self.named.positions(), self.texts, packed, self.max_tokens)
+        if self.refuse_unknown and (counts := part.packed.count(self.unknown_id)) is not None:
+            check_known(self.named.positions(), self.texts, counts == part.packed.lengths)
 
-    def truncated(self, part: Part) -> list[bool]:
-        """For each pair, whether one of its texts was cut."""
-        if part.whole.plain:
-            return [False] * len(self.pairs)
-        truncated: list[bool] = np.any(part.packed.truncated[self.pairs], axis=1).tolist()
-        return truncated
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What the model says of one call, and what that took.
-
-    ``values`` float32 [P, ...] as in ``cmow.service.model.engine.TASKS``. ``tokens`` counts each distinct text of pairs
-    once. ``truncated`` says for each pair (or text) whether it was cut to the model's limit.
-    """
-
-    values: Floats
-    tokens: int
-    truncated: list[bool]
+    def scored(self, values: Floats, part: Part) -> Scored:
+        """The result of the work from the ``values`` [P, ...] of its pairs, whose texts have the tokens of ``part``."""
+        truncated = unread = [False] * len(self.pairs)
+        if not part.whole.plain:
+            truncated = np.any(part.packed.truncated[self.pairs], axis=1).tolist()
+        counts = part.packed.count(self.unknown_id)
+        if counts is None:
+            return Scored(values, part.tokens, 0, truncated, unread)
+        nothing_known = (counts == part.packed.lengths)[self.pairs]  # [P, 2]
+        if self.task in SIMILARITIES:
+            # All that is unknown is one token to the model: without this, different texts of it would be the same.
+            apart = nothing_known.all(axis=1) & (self.pairs[:, 0] != self.pairs[:, 1])
+            values = np.where(apart, np.float32(0), values)
+        return Scored(values, part.tokens, int(counts.sum()), truncated, nothing_known.any(axis=1).tolist())

@@ -48,9 +48,9 @@ class Scheduler:
             if sum(map(len, work.texts)) > INLINE_CHARACTERS:
                 await self._read(job)
             values = await self._batcher.run(job)
-        truncated = work.truncated(job.part)
-        self._metrics.truncated.inc(sum(truncated))
-        return Scored(values, job.tokens, truncated)
+        scored = work.scored(values, job.part)
+        self._metrics.truncated.inc(sum(scored.truncated))
+        return scored
 
     async def call(self, caller: Caller, items: int, compute: Callable[[], T]) -> T:
         """``compute()`` on a thread, under the same admission as ``items`` pairs and the caller's deadline.

@@ -9,7 +9,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cmow.service.errors import EmptyListError, EmptyTextError, InvalidTextError, TextTooLongError, TooManyTextsError
+from cmow.service.errors import (
+    EmptyListError,
+    EmptyTextError,
+    InvalidTextError,
+    TextTooLongError,
+    TooManyTextsError,
+    UnknownTextError,
+)
 from cmow.service.text.tokenizer import PackedTokens
 
 Texts = str | Sequence[str]
@@ -103,6 +110,13 @@ def check_uncut(positions: Positions, texts: Sequence[str], packed: PackedTokens
     if np.count_nonzero(packed.truncated):
         where = _first(positions, texts, packed.truncated)
         raise TextTooLongError(f"{where}: expected at most {max_tokens} tokens, got more", where)
+
+
+def check_known(positions: Positions, texts: Sequence[str], unread: NDArray[np.bool_]) -> None:
+    """Raise ``UnknownTextError`` at the first of ``texts`` [B] that is ``unread`` [B]."""
+    if unread.any():
+        where = _first(positions, texts, unread)
+        raise UnknownTextError(f"{where}: expected text with a token that the model knows, got none", where)
 
 
 def _first(positions: Positions, texts: Sequence[str], chosen: NDArray[np.bool_]) -> str:

@@ -51,6 +51,13 @@ class PackedTokens:
         """Whether every sentence has a token and none was cut."""
         return not np.count_nonzero(self.truncated) and np.count_nonzero(self.lengths) == len(self)
 
+    def count(self, token_id: int) -> NDArray[np.int64] | None:
+        """How often each sentence has ``token_id``, int64 [B]; ``None`` where none has it."""
+        places = np.flatnonzero(self.token_ids == token_id)
+        if not len(places):
+            return None
+        return np.bincount(np.searchsorted(self.cu_seqlens, places, side="right") - 1, minlength=len(self))
+
     def take(self, rows: NDArray[np.int64]) -> PackedTokens:
         """The sentences ``rows`` [R], in that order."""
         lengths = self.lengths[rows]
@@ -136,6 +143,13 @@ class Tokenizer:
     def name(self) -> str:
         """What tokenises: ``native``, which hands over what it cannot prove, or ``tokenizers``."""
         return "tokenizers" if self._native is None else "native"
+
+    @cached_property
+    def unknown_id(self) -> int:
+        """What a word becomes that the vocabulary cannot spell; -1, which no word becomes, where it spells all."""
+        token = getattr(self._authority.library.model, "unk_token", None)
+        found = None if token is None else self._authority.library.token_to_id(token)
+        return -1 if found is None else int(found)
 
     @property
     def vocab_size(self) -> int:

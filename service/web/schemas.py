@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
+from cmow.service.model.work import Scored, UnknownTexts
 from cmow.service.text.pairs import Sides
 from cmow.service.web.validation import TAG, Wire
 
@@ -25,6 +26,14 @@ Texts = Annotated[
     Annotated[str, Tag(TAG + "text")] | Annotated[list[str], Field(fail_fast=True), Tag(TAG + "list")],
     Discriminator(_kind, custom_error_type="texts", custom_error_message="a string or a list of strings"),
     Field(description="a sentence, or a list of sentences"),
+]
+
+
+OnUnknown = Annotated[
+    UnknownTexts,
+    Field(
+        description="a sentence of which the model knows no token (emoji, other scripts): flag in `usage`, or refuse"
+    ),
 ]
 
 
@@ -55,6 +64,7 @@ class SimilarityRequest(PairRequest):
         description="score by the cosine, by the probability that both say the same, "
         "or by how related people would call them",
     )
+    on_unknown: OnUnknown = "flag"
 
 
 class EntailmentRequest(PairRequest):
@@ -68,15 +78,25 @@ class EntailmentRequest(PairRequest):
 
     premise: Texts
     hypothesis: Texts
+    on_unknown: OnUnknown = "flag"
 
 
 class Usage(Wire):
     """What the request took."""
 
     tokens: int = Field(description="tokens encoded; a sentence that the request repeats is encoded once")
+    unknown: int = Field(description="those of them that the model's vocabulary lacks")
     truncated: list[bool] = Field(
         description="for each pair, whether one of its sentences was cut to the model's limit"
     )
+    unread: list[bool] = Field(
+        description="for each pair, whether the model knows no token of one of its sentences: its scores say nothing"
+    )
+
+    @classmethod
+    def of(cls, scored: Scored) -> Usage:
+        """What ``scored`` took."""
+        return cls(tokens=scored.tokens, unknown=scored.unknown, truncated=scored.truncated, unread=scored.unread)
 
 
 class SimilarityResponse(Wire):

@@ -16,7 +16,7 @@ const ORDERS = {
   entailment: (a, b) => b.shares.entailment - a.shares.entailment,
 };
 
-/** What both answers say of each sentence: { text, similarity, label, shares, truncated }. */
+/** What both answers say of each sentence: { text, similarity, label, shares, truncated, unread }. */
 export function join(texts, { scores, usage }, { results }) {
   return texts.map((text, row) => ({
     text,
@@ -24,6 +24,7 @@ export function join(texts, { scores, usage }, { results }) {
     label: results[row].label,
     shares: results[row].scores,
     truncated: usage.truncated[row],
+    unread: usage.unread[row],
   }));
 }
 
@@ -44,7 +45,7 @@ export function summary(pairs) {
   return pairs.length === 1 ? `Scored: ${closest}` : `${pairs.length} sentences scored. Closest: ${closest}`;
 }
 
-function drawPair({ text, similarity, label, shares, truncated }, name, threshold) {
+function drawPair({ text, similarity, label, shares, truncated, unread }, name, threshold) {
   return element(
     "li",
     {},
@@ -52,6 +53,7 @@ function drawPair({ text, similarity, label, shares, truncated }, name, threshol
     similarityBar(name, similarity, threshold),
     ...entailmentBar(label, shares),
     ...(truncated ? [element("p", { class: "cut" }, "Longer than the model reads: cut to its limit.")] : []),
+    ...(unread ? [element("p", { class: "cut" }, "The model knows no word of one of the two: the scores say nothing.")] : []),
   );
 }
 

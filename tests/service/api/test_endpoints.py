@@ -59,10 +59,12 @@ def test_similarity(client: TestClient, tiny_bundle: TinyBundle, token_ids: Any,
     body = reply.json()
     np.testing.assert_allclose(body["scores"], expected, rtol=0, atol=TOLERANCE)
     assert body["model"] == "tiny"
-    distinct = {text for pair in pairs for text in pair}
+    distinct, (unknown,) = {text for pair in pairs for text in pair}, token_ids("\N{DOG}")
     assert body["usage"] == {
         "tokens": sum(len(token_ids(text)) for text in distinct),
         "truncated": [False] * len(pairs),
+        "unread": [False] * len(pairs),
+        "unknown": sum(token_ids(text).count(unknown) for text in distinct),
     }
 
 
@@ -94,7 +96,12 @@ def test_truncation_is_flagged_and_counted(client: TestClient, engine: Engine) -
     limit = engine.bundle.manifest.max_tokens
     fits, cut = " ".join(["a"] * limit), " ".join(["a"] * (limit + 1))
     body = client.post("/similarity", json={"sentence1": "dog", "sentence2": [fits, cut, "man"]}).json()
-    assert body["usage"] == {"tokens": 1 + limit + limit + 1, "truncated": [False, True, False]}
+    assert body["usage"] == {
+        "tokens": 1 + limit + limit + 1,
+        "unknown": 0,
+        "truncated": [False, True, False],
+        "unread": [False] * 3,
+    }
     assert body["scores"][0] == body["scores"][1]
 
 
@@ -270,3 +277,30 @@ def test_the_mode_chooses_what_is_scored(client: TestClient, tiny_bundle: TinyBu
     wrong = client.post("/similarity", json={**pair, "mode": "angle"})
     assert wrong.status_code == 422
     assert wrong.json()["error"]["param"] == "mode"
+
+
+def test_texts_of_which_nothing_is_known(client: TestClient) -> None:
+    """They are flagged, and different ones are not the same; a request may refuse them."""
+    body = {
+        "sentence1": "\N{GRINNING FACE}",
+        "sentence2": ["\N{CRYING FACE}", "\N{GRINNING FACE}", "dog", "dog \N{DOG}"],
+    }
+    for mode in ("cosine", "paraphrase", "relatedness"):
+        answer = client.post("/similarity", json=body | {"mode": mode}).json()
+        assert answer["scores"][0] == 0
+        assert answer["usage"]["unread"] == [True, True, True, True]
+        assert answer["usage"]["unknown"] == 3  # each distinct text counts once
+    assert client.post("/similarity", json=body).json()["scores"][1] == pytest.approx(1, abs=TOLERANCE)
+    known = client.post("/similarity", json={"sentence1": "dog \N{DOG}", "sentence2": "dog"}).json()["usage"]
+    assert (known["unknown"], known["unread"]) == (1, [False])
+    nli = {"premise": ["a man", "\N{DOG}"], "hypothesis": "a dog"}
+    assert client.post("/entailment", json=nli).json()["usage"]["unread"] == [False, True]
+    for path, asked, where in (("/similarity", body, "sentence1"), ("/entailment", nli, "premise[1]")):
+        reply = client.post(path, json=asked | {"on_unknown": "refuse"})
+        assert reply.status_code == 422
+        assert reply.json()["error"] == {
+            "type": "unknown_text",
+            "message": f"{where}: expected text with a token that the model knows, got none",
+            "param": where,
+        }
+    assert client.post("/similarity", json=body | {"on_unknown": "ignore"}).status_code == 422
