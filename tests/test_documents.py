@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from starlette.testclient import TestClient
 
+import cmow
 from cmow.service.bulk import cli
 from cmow.service.options.settings import Settings, setting_options
 from cmow.service.serve.app import create_app
+from export.ops.align_reference import align_sentence
+from export.ops.hybrid_reference import hybrid_encode, unit
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
 OTHERS = [ROOT / name for name in ("MODEL_CARD.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 EXAMPLE = re.compile(r"^\$ (curl .*?)\n(\{.*?\})\n(?=\n|```|\$)", re.MULTILINE | re.DOTALL)
-PYTHON = re.compile(r"^```python\n(import cmow\n.*?)^```$", re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MODULE = re.compile(r"-m ((?:training|export|loadtest|cmow)(?:\.\w+)*)")
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]+)\)")
+PATH = re.compile(r"(?<![\w/.:-])((?:service|training|export|loadtest|tests|deploy|docs|src)/[\w./-]*\w)")
 FLAG = re.compile(r"(?<!\S)(--[a-z][\w-]*)")
+OF_TRAINING_AND_COMPARISON = ("training.md", "performance.md")  # whose flags belong to other commands
 FOLDERS = ("service", "training", "export", "loadtest")
 
 by_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.name))
@@ -87,7 +97,35 @@ def test_the_readme_is_one_page() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
 
 
-@by_document
+def test_every_python_is_run() -> None:
+    blocks = {document.name: len(PYTHON.findall(document.read_text(encoding="utf-8"))) for document in DOCUMENTS}
+    assert {name: count for name, count in blocks.items() if count} == {"README.md": 1, "api.md": 1, "ops.md": 2}
+
+
+def test_the_lines_of_the_ops_are_the_references() -> None:
+    embedding, half = PYTHON.findall((ROOT / "docs/ops.md").read_text(encoding="utf-8"))
+    draw = np.random.default_rng(0).standard_normal
+    n, m, e, d, q, k, h = 7, 5, 6, 3, 4, 2, 5
+
+    F, R, c = draw((n, d, d)), draw((n, d, d)), draw((n, e))
+    names: dict[str, Any] = {
+        "torch": torch,
+        "multi_dot": torch.linalg.multi_dot,
+        "unit": lambda product: torch.from_numpy(unit(product.numpy())),
+    } | {name: torch.from_numpy(array) for name, array in {"F": F, "R": R, "c": c}.items()}
+    exec(embedding, names)
+    (expected,) = hybrid_encode(np.arange(n), np.array([0, n]), c, F - np.eye(d), R - np.eye(d))
+    np.testing.assert_allclose(names["embedding"], expected, atol=1e-9)
+
+    sides = {"K": draw((n, q)), "V": draw((n, k)), "L": draw((m, q)), "W": draw((m, k))}
+    weight, bias = draw((4 * k, h)), draw(h)
+    arrays = sides | {"weight": weight, "bias": bias}
+    names = {"torch": torch} | {name: torch.from_numpy(array) for name, array in arrays.items()}
+    exec(half, names)
+    np.testing.assert_allclose(names["half"], align_sentence(*sides.values(), weight, bias), atol=1e-9)
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, *OTHERS], ids=lambda path: str(path.name))
 def test_the_modules_that_it_runs_exist(document: Path) -> None:
     for name in set(MODULE.findall(document.read_text(encoding="utf-8"))):
         spec = find_spec(name)
@@ -96,6 +134,32 @@ def test_the_modules_that_it_runs_exist(document: Path) -> None:
         assert source is not None, name
         assert source.origin is not None
         assert '__name__ == "__main__"' in Path(source.origin).read_text(encoding="utf-8"), name
+
+
+@pytest.mark.parametrize(
+    ("module", "flags"),
+    [
+        ("loadtest.cost.overhead", set()),
+        ("loadtest.endurance.conformance", {"--examples"}),
+        ("loadtest.endurance.soak", set()),
+        ("training.minimal_pairs", {"--data"}),
+    ],
+)
+def test_a_sample_of_them_says_how_it_is_called(module: str, flags: set[str]) -> None:
+    found_here = os.environ | {"PYTHONPATH": str(Path(cmow.__file__).parents[1])}
+    ran = subprocess.run(
+        [sys.executable, "-m", module, "--help"], cwd=ROOT, env=found_here, capture_output=True, text=True, timeout=120
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("usage: ")
+    assert flags <= set(re.findall(r"--[a-z][\w-]*", ran.stdout))
+
+
+# The changelog names what is no longer there.
+@pytest.mark.parametrize("document", [*DOCUMENTS, *OTHERS[:2]], ids=lambda path: str(path.name))
+def test_the_paths_that_it_names_exist(document: Path) -> None:
+    for path in set(PATH.findall(document.read_text(encoding="utf-8"))):
+        assert (ROOT / path).exists(), path
 
 
 @pytest.mark.parametrize("document", [*DOCUMENTS, *OTHERS], ids=lambda path: str(path.name))
@@ -108,10 +172,13 @@ def test_its_links_lead_somewhere(document: Path) -> None:
 def test_its_flags_exist(document: Path) -> None:
     known = {f"--{option.name.replace('_', '-')}" for option in setting_options()} | {"--help"}
     known |= {flag for action in cli._parser()._actions for flag in action.option_strings}
+    text = document.read_text(encoding="utf-8")
     commands = re.findall(
-        r"^ {4}.*?\b(cmow-(?:serve|score)\b[^#\n|]*)", document.read_text(encoding="utf-8"), re.MULTILINE
+        r"^ {4}.*?\b(cmow-(?:serve|score)\b[^#\n|]*)|`(cmow-(?:serve|score)\b[^`]*)`", text, re.MULTILINE
     )
-    for command in commands:
+    if document.name not in OF_TRAINING_AND_COMPARISON:
+        commands += [(flag, "") for flag in re.findall(r"`(--[^`]*)`", text)]
+    for command in map("".join, commands):
         assert set(FLAG.findall(command)) <= known, command
 
 
@@ -119,7 +186,8 @@ def test_the_tree_is_complete() -> None:
     """Every module is named in its folder, and nothing else is."""
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     listed, folders = set(), [""]
-    for line in text[text.index("```\nservice/") :].split("```")[1].strip().splitlines():
+    for line in text[text.index("```\nsrc/cmow/") :].split("```")[1].strip().splitlines():
+        assert len(line.split()) > 1, line
         depth, name = (len(line) - len(line.lstrip())) // 2, line.split()[0]
         folders[depth:] = [folders[depth - 1] + name] if depth else [name]
         if not name.endswith("/"):
@@ -129,5 +197,5 @@ def test_the_tree_is_complete() -> None:
         for folder in FOLDERS
         for path in (ROOT / folder).rglob("*.py")
         if path.name != "__init__.py"
-    }
+    } | {path.relative_to(ROOT).as_posix() for path in (ROOT / "src/cmow").glob("*.py")}
     assert listed == there
