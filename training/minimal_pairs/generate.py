@@ -52,6 +52,7 @@ KINDS: dict[Kind, int] = {
     real.unrelated: 3,
 }
 HELD_OUT: tuple[Kind, ...] = (frames.possessives, frames.causes)
+HELD_OUT_NAMES = ("possessives", "causes")  # as their items name them
 
 
 def items(lexicon: Lexicon, seed: int, kinds: dict[Kind, int] | None = None) -> Iterator[Item]:
