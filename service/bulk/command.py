@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from cmow.service.bulk.options import STANDARD, BulkOptions, Format, require_pyarrow
 from cmow.service.bulk.run import BulkRun
-from cmow.service.bulk.scoring import EngineScorer, LocalSource, column_types
+from cmow.service.bulk.scoring import LocalSource, ModelScorer, column_types
 from cmow.service.errors import UsageError
 from cmow.service.files.blocks import ColumnTypes, Source
 from cmow.service.files.encoders import CsvEncoder, Encoder, JsonlEncoder
@@ -26,6 +26,7 @@ from cmow.service.files.sinks import PartialFile, Sink, StandardOutput, working_
 from cmow.service.machine.cpu import limit_tokenizer_threads
 from cmow.service.model.bundle import Bundle, load_bundle
 from cmow.service.model.engine import Engine, EngineOptions
+from cmow.service.model.model import UNBOUNDED, Model
 from cmow.service.options.defaults import MODEL_OPTIONS
 from cmow.service.options.settings import Settings, explain
 
@@ -114,7 +115,7 @@ def _source(options: BulkOptions, settings: Settings, bundle: Bundle, reader: Re
         gpu_min_tokens=settings.gpu_min_tokens,
     )
     if options.engine == "local":
-        return LocalSource(reader, EngineScorer(Engine(bundle, running), options.task, options.prefix))
+        return LocalSource(reader, ModelScorer(Model(Engine(bundle, running), UNBOUNDED), options.task, options.prefix))
     from cmow.service.bulk.ray_source import RaySource
     from cmow.service.bulk.ray_worker import Work
     from cmow.service.files.parquet import ParquetReader

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmow.service.bulk.options import Task
-from cmow.service.bulk.scoring import EngineScorer
+from cmow.service.bulk.scoring import ModelScorer
 from cmow.service.errors import BundleError
 from cmow.service.files.blocks import Block
 from cmow.service.files.parquet import to_block
@@ -20,6 +20,7 @@ from cmow.service.files.spans import SpanReader
 from cmow.service.machine.cpu import limit_tokenizer_threads
 from cmow.service.model.bundle import Bundle, load_bundle
 from cmow.service.model.engine import Engine, EngineOptions
+from cmow.service.model.model import UNBOUNDED, Model
 
 SCORED = "scored"  # the one column of a worker's replies: a pickled ``ScoredBlock`` a row
 
@@ -46,7 +47,7 @@ class SpanScorer:
             raise BundleError(f"{bundle.path}: expected the bundle of the machine that started the run, found another")
         self._reading = work.reading
         self._reader = SpanReader(work.path, work.reading.block_rows)
-        self._score = EngineScorer(Engine(bundle, work.engine), work.task, work.prefix)
+        self._score = ModelScorer(Model(Engine(bundle, work.engine), UNBOUNDED), work.task, work.prefix)
 
     def __call__(self, spans: dict[str, NDArray[np.int64]]) -> dict[str, list[Any]]:
         """Score ``spans``, columns ``start`` and ``rows`` [S]; raises ``InferenceError`` or ``BulkError``."""

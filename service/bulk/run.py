@@ -36,7 +36,7 @@ class BulkRun:
             for scored in self.source.scored(before.records):
                 self._report(scored.bad)
                 data = self.encoder.encode(scored)
-                self.sink.append(data, _behind(self.sink.position, scored, len(data), self.encoder.memory))
+                self.sink.append(data, _after(self.sink.position, scored, len(data), self.encoder.memory))
                 bar.set_postfix(pairs=f"{self.sink.position.scored:,}", refresh=False)
                 bar.update(scored.size)
             self._append_end()
@@ -70,6 +70,7 @@ class BulkRun:
         pairs = now.scored - before.scored
         more = [f"{now.skipped:,} bad rows skipped"] * bool(now.skipped)
         more += [f"{now.truncated:,} pairs cut to the model's limit"] * bool(now.truncated)
+        more += [f"{now.unread:,} pairs with a text of which the model knows no token"] * bool(now.unread)
         rate = f"{pairs:,} pairs in {seconds:.2f} s, {pairs / seconds:,.0f} pairs/second"
         self._say("; ".join([rate, *more]))
 
@@ -77,7 +78,7 @@ class BulkRun:
         tqdm.write(f"cmow-score: {message}", file=sys.stderr)
 
 
-def _behind(before: Position, scored: ScoredBlock, size: int, memory: str) -> Position:
+def _after(before: Position, scored: ScoredBlock, size: int, memory: str) -> Position:
     """The position after a block that took ``size`` bytes."""
     return Position(
         records=before.records + scored.records,
@@ -85,6 +86,7 @@ def _behind(before: Position, scored: ScoredBlock, size: int, memory: str) -> Po
         scored=before.scored + len(scored.rows),
         skipped=before.skipped + len(scored.bad),
         truncated=before.truncated + scored.truncated,
+        unread=before.unread + scored.unread,
         bytes=before.bytes + size,
         memory=memory,
     )

@@ -10,9 +10,10 @@ import numpy as np
 from cmow.service.bulk.options import Task
 from cmow.service.files.blocks import Block, Columns, ColumnTypes, ScoredBlock, Scorer
 from cmow.service.files.readers import Reader
-from cmow.service.model.engine import Engine, Floats, Ints
+from cmow.service.model.model import Model
+from cmow.service.model.work import Scored
 from cmow.service.text.pairs import SentencePairs
-from cmow.service.text.tokenizer import PackedTokens
+from cmow.service.text.tokenizer import Part
 
 
 def column_types(task: Task, prefix: str, labels: list[str]) -> ColumnTypes:
@@ -23,10 +24,10 @@ def column_types(task: Task, prefix: str, labels: list[str]) -> ColumnTypes:
 
 
 @dataclass(frozen=True)
-class EngineScorer:
-    """A ``Scorer``: one block after the other through ``engine``, which uses all its threads on each."""
+class ModelScorer:
+    """A ``Scorer``: one block after the other through ``model``, which uses all its threads on each."""
 
-    engine: Engine
+    model: Model
     task: Task
     prefix: str
 
@@ -36,33 +37,29 @@ class EngineScorer:
 
     def _score(self, block: Block) -> ScoredBlock:
         sentences = SentencePairs.of(block.pairs)
-        packed = self.engine.tokenizer.encode(sentences.texts)
+        packed = self.model.engine.tokenizer.encode(sentences.texts)
         empty = packed.lengths[sentences.index] == 0
         good = ~empty.any(axis=1)
         block = block.without([(int(row), _empty_message(empty[row])) for row in np.flatnonzero(~good)])
-        columns = self._columns(packed, sentences.index[good])
+        work = self.model.work(self.task, sentences.texts, sentences.index[good])
+        scored = self.model.score(work, Part(packed, 0, len(packed)))
         return ScoredBlock(
-            rows=block.rows.with_columns(columns),
+            rows=block.rows.with_columns(self._columns(scored)),
             lines=block.lines,
             bad=block.bad,
             records=block.records,
             size=block.size,
-            truncated=sum(columns[f"{self.prefix}truncated"]),
+            truncated=sum(scored.truncated),
+            unread=sum(scored.unread),
         )
 
-    def _columns(self, packed: PackedTokens, pairs: Ints) -> Columns:
-        """Values of each new column for ``pairs`` [P, 2], rows of ``packed``."""
-        labels = self.engine.bundle.manifest.labels
-        truncated = packed.truncated[pairs].any(axis=1).tolist()
-        scores = self._scores(packed, pairs)
-        values = [*np.atleast_2d(scores.T).tolist(), truncated]
+    def _columns(self, scored: Scored) -> Columns:
+        """Values of each new column."""
+        labels = self.model.manifest.labels
+        values = [*np.atleast_2d(scored.values.T).tolist(), scored.truncated]
         if self.task == "entailment":
-            values.insert(0, [labels[column] for column in scores.argmax(axis=1)])
+            values.insert(0, [labels[column] for column in scored.values.argmax(axis=1)])
         return dict(zip(column_types(self.task, self.prefix, labels), values, strict=True))
-
-    def _scores(self, packed: PackedTokens, pairs: Ints) -> Floats:
-        """Scores of ``pairs`` [P, 2], rows of ``packed``: probabilities [P, labels] for entailment, else [P]."""
-        return self.engine.score(self.task, packed, pairs)
 
 
 class LocalSource:

@@ -95,7 +95,8 @@ class Block:
 class ScoredBlock:
     """What became of a block: its good ``rows`` with the scores after their own columns, and the ``lines`` of these.
 
-    ``records`` and ``size`` are the block's; ``truncated`` counts the pairs that were cut.
+    ``records`` and ``size`` are the block's; ``truncated`` counts the pairs that were cut, ``unread`` those of
+    which the model knows no token of one text.
     """
 
     rows: Rows
@@ -104,6 +105,7 @@ class ScoredBlock:
     records: int
     size: int
     truncated: int
+    unread: int
 
 
 Scorer = Callable[[Iterable[Block]], Iterator[ScoredBlock]]

@@ -32,6 +32,7 @@ class Position(BaseModel):
     scored: NonNegativeInt = 0
     skipped: NonNegativeInt = 0
     truncated: NonNegativeInt = 0
+    unread: NonNegativeInt = 0
     bytes: NonNegativeInt = 0
     memory: str = ""
 

@@ -6,15 +6,16 @@ Letters: B texts, P pairs, m similarity width.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, get_args
 
 from cmow.service.errors import ClosedError, ModelNotFoundError, SchemaError
 from cmow.service.model.bundle import Manifest, load_bundle
-from cmow.service.model.engine import Engine, EngineOptions, Floats, TaskName, with_itself
+from cmow.service.model.engine import Engine, EngineOptions, Floats, Ints, TaskName, with_itself
 from cmow.service.model.ranking import TEMPLATE, best_first, hypotheses, label_scores
 from cmow.service.model.work import LongTexts, Scored, UnknownTexts, Work
 from cmow.service.options.defaults import BUNDLE, GPU_MIN_TOKENS, MAX_TEXT_CHARS, MOST_THREADS, Provider
@@ -175,24 +176,33 @@ class Model:
     def pairs(self, task: TaskName, sides: Sides, long: LongTexts, on_unknown: UnknownTexts = "flag") -> Work:
         """``task`` on the pairs of ``sides``, checked against the limits."""
         sides = sides.cut(self.limits.max_text_chars) if long == "cut" else sides
-        pairs, unknown_id = sides.pairs(self.limits), self.engine.tokenizer.unknown_id
+        pairs = sides.pairs(self.limits)
+        work = self.work(task, pairs.texts, pairs.index)
         refuse = on_unknown == "refuse"
-        return Work(task, pairs.texts, pairs.index, sides, self._max_tokens(long), unknown_id, refuse)
+        return replace(work, named=sides, max_tokens=self._max_tokens(long), refuse_unknown=refuse)
 
     def texts(self, texts: TextList, long: LongTexts, task: TaskName = "embed") -> Work:
         """``task`` on single ``texts``, checked against the limits."""
         texts = texts.cut(self.limits.max_text_chars) if long == "cut" else texts
         texts.check(self.limits)
         values = texts.texts
-        unknown_id = self.engine.tokenizer.unknown_id
-        return Work(task, values, with_itself(len(values)), texts, self._max_tokens(long), unknown_id)
+        work = self.work(task, values, with_itself(len(values)))
+        return replace(work, named=texts, max_tokens=self._max_tokens(long))
+
+    def work(self, task: TaskName, texts: Sequence[str], pairs: Ints) -> Work:
+        """``task`` on ``pairs`` [P, 2] of ``texts`` [B], of which nothing is checked."""
+        return Work(task, texts, pairs, unknown_id=self.engine.tokenizer.unknown_id)
 
     def run(self, work: Work) -> Scored:
         """The result of ``work``, here and now."""
         packed = self.engine.tokenizer.encode(work.texts)
         part = Part(packed, 0, len(packed))
         work.check(part)
-        return work.scored(self.engine.score(work.task, packed, work.pairs), part)
+        return self.score(work, part)
+
+    def score(self, work: Work, part: Part) -> Scored:
+        """The result of ``work``, whose texts have the tokens of ``part``."""
+        return work.scored(self.engine.score(work.task, part.packed, work.pairs), part)
 
     def check_name(self, name: str | None) -> None:
         """Raise ``ModelNotFoundError`` where a client asks for another model than this one."""

@@ -16,11 +16,12 @@ import pytest
 
 from cmow.service.bulk import options
 from cmow.service.bulk.run import BulkRun
-from cmow.service.bulk.scoring import EngineScorer, LocalSource
+from cmow.service.bulk.scoring import LocalSource, ModelScorer
 from cmow.service.files.encoders import JsonlEncoder
 from cmow.service.files.readers import JsonlReader, ReadOptions
 from cmow.service.files.rows import RowCheck
 from cmow.service.files.sinks import PartialFile
+from cmow.service.model.model import UNBOUNDED, Model
 from cmow.service.options.defaults import MODEL_OPTIONS
 from tests.served import open_engine
 from tests.service.bulk.conftest import Score
@@ -198,7 +199,7 @@ class Lines:
 class Watch:
     """Passes blocks on, and notes the memory in use at each."""
 
-    def __init__(self, scorer: EngineScorer) -> None:
+    def __init__(self, scorer: ModelScorer) -> None:
         self.scorer = scorer
         self.seen: list[int] = []
 
@@ -213,7 +214,7 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path, tiny_bundle: TinyBu
     check = RowCheck(("sentence1", "sentence2"), 1000, ["cmow_similarity"])
     blocks, rows = 40, 50
     reader = JsonlReader(Lines(blocks * rows), None, ReadOptions(check, rows, 5000))  # type: ignore[arg-type]
-    watch = Watch(EngineScorer(open_engine(tiny_bundle, "portable"), "similarity", "cmow_"))
+    watch = Watch(ModelScorer(Model(open_engine(tiny_bundle, "portable"), UNBOUNDED), "similarity", "cmow_"))
     with PartialFile(tmp_path / "out.jsonl", {}, restart=False) as sink:
         tracemalloc.start()
         BulkRun("lines", LocalSource(reader, watch), JsonlEncoder(), sink, "stop", progress=False).run()
@@ -227,8 +228,7 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path, tiny_bundle: TinyBu
 def test_help_imports_nothing_heavy() -> None:
     code = """
 import sys
-from cmow.service.bulk import cli, options
-from cmow.service.options.defaults import MODEL_OPTIONS
+from cmow.service.bulk import cli
 try:
     cli.main(["--help"])
 except SystemExit:
@@ -237,3 +237,16 @@ except SystemExit:
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.endswith("heavy: []\n"), done.stdout + done.stderr
+
+
+def test_pairs_that_the_model_cannot_read_are_counted(
+    tmp_path: Path, score: Score, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two different texts of unknown tokens are not the same; standard error says how many pairs there are of them."""
+    path = tmp_path / "pairs.jsonl"
+    pairs = [("\N{DOG}", "\N{CAT}"), ("\N{DOG}", "a dog"), ("a dog", "the man")]
+    rows = [{"sentence1": left, "sentence2": right} for left, right in pairs]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert score(path, "--task", "similarity", "-o", tmp_path / "out.jsonl") == 0
+    assert json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])["cmow_similarity"] == 0
+    assert "2 pairs with a text of which the model knows no token" in capsys.readouterr().err
