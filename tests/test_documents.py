@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -199,3 +200,10 @@ def test_the_tree_is_complete() -> None:
         if path.name != "__init__.py"
     } | {path.relative_to(ROOT).as_posix() for path in (ROOT / "src/cmow").glob("*.py")}
     assert listed == there
+
+
+def test_no_folder_is_crowded() -> None:
+    """Two levels of folders, each of one job that a glance at its modules shows."""
+    modules = [path for name in FOLDERS for path in (ROOT / name).rglob("*.py") if path.name != "__init__.py"]
+    counts = Counter(path.parent.relative_to(ROOT).as_posix() for path in modules)
+    assert {folder: count for folder, count in counts.items() if count > 12} == {}
