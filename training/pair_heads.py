@@ -64,6 +64,7 @@ class PairHeadsConfig:
     judged: Natural = field(default=0, metadata={"help": "judged pairs at most, at random; 0 for all"})
     epochs: int = field(default=3, metadata={"help": "passes over the pairs"})
     minutes: float = field(default=0.0, metadata={"help": "end after about so many minutes instead; 0 for all epochs"})
+    max_steps: Natural = field(default=0, metadata={"help": "end after so many steps; 0 for all epochs"})
     batch: int = field(default=256, metadata={"help": "pairs a step"})
     hard_weight: Share = field(default=0.5, metadata={"help": "of the gold label beside the teacher's judgement"})
     lr: float = field(default=1e-3, metadata={"help": "peak learning rate"})
@@ -282,6 +283,7 @@ def run(config: PairHeadsConfig) -> PairModel:
         return found
 
     steps = config.epochs * (len(pairs.pairs) // config.batch)
+    steps = min(steps, config.max_steps or steps)
     if config.minutes:
         steps = min(steps, _steps_in(config, pairs, model, world.device))
     epochs = (pairs.pairs.batches(config.batch, config.seed, epoch) for epoch in count())

@@ -67,8 +67,10 @@ class Engine:
         self.bundle = bundle
         self.options = options
         self.threads = options.threads or usable_cpus()
-        self.tokenizer = _tokenizer(bundle, self.threads)
-        self.placement = place(bundle, options.require_fused_op, options.provider, options.gpu_min_tokens)
+        with ThreadPoolExecutor(1) as opening:  # sessions and tokenizer, side by side: a start waits for both
+            placing = opening.submit(place, bundle, options.require_fused_op, options.provider, options.gpu_min_tokens)
+            self.tokenizer = _tokenizer(bundle, self.threads)
+            self.placement = placing.result()
         self._start_threads()
         self.kernel = self.placement.cpu.kernel
         self.provider = self.placement.provider

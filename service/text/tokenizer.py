@@ -154,6 +154,8 @@ class Tokenizer:
     @property
     def vocab_size(self) -> int:
         """The largest token id plus one."""
+        if self._native is not None:
+            return 1 + self._native.largest_id
         return 1 + max(self._authority.library.get_vocab(with_added_tokens=True).values(), default=-1)
 
     def encode(self, texts: Sequence[str]) -> PackedTokens:

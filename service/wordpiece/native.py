@@ -52,7 +52,9 @@ class NativeWordPiece:
 
     def __init__(self, library: Path, recipe: Recipe) -> None:
         functions = _load(library)
-        strings = (_strings(pieces) for pieces in (recipe.words, recipe.continuations, recipe.literals))
+        parts = recipe.words, recipe.continuations, recipe.literals
+        self.largest_id = max(max(pieces.values(), default=-1) for pieces in parts)
+        strings = map(_strings, parts)
         self._handle: int | None = functions.cmow_wordpiece_create(*strings, recipe.unknown)
         if self._handle is None:
             raise MemoryError("no memory for the native tokeniser")

@@ -88,9 +88,11 @@ def test_missing_judgements_are_named(config: PairHeadsConfig, tmp_path: Path) -
 
 
 def test_minutes_bound_the_steps(config: PairHeadsConfig, tmp_path: Path) -> None:
-    """So few that one step is all; the same weights are trained as without a bound."""
-    run(replace(config, out=tmp_path, minutes=1e-6))
-    assert [record["step"] for record in metrics(tmp_path)] == [1]
+    """So few that one step is all; ``max_steps`` bounds them by number."""
+    run(replace(config, out=tmp_path / "minutes", minutes=1e-6))
+    assert [record["step"] for record in metrics(tmp_path / "minutes")] == [1]
+    run(replace(config, out=tmp_path / "steps", max_steps=2))
+    assert [record["step"] for record in metrics(tmp_path / "steps")] == [2]
 
 
 def test_a_part_of_the_judgements_and_no_minimal_pairs(config: PairHeadsConfig, tmp_path: Path) -> None:
