@@ -63,7 +63,8 @@ RUN --mount=type=bind,from=wheel-gpu,source=/wheels,target=/wheels \
 
 FROM python AS runtime
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin cmow
-ENV PATH=/opt/cmow/bin:$PATH PYTHONDONTWRITEBYTECODE=1 \
+# onnxruntime-gpu 1.31 sends telemetry to its makers unless told not to before it starts.
+ENV PATH=/opt/cmow/bin:$PATH PYTHONDONTWRITEBYTECODE=1 ORT_DISABLE_TELEMETRY=1 \
     CMOW_HOST=0.0.0.0 CMOW_PORT=8000 CMOW_REQUIRE_FUSED_OP=true
 USER 10001:10001
 WORKDIR /tmp
