@@ -1,4 +1,4 @@
-"""Export of a DistilBERT baseline that the service's ``/compare`` sets beside the student.
+"""Export of a DistilBERT baseline that the service's ``/compare`` shows next to the student.
 
     python -m export.baseline                                                   # untrained: speed only
     python -m export.baseline --source typeform/distilbert-base-uncased-mnli    # hub name, or a local folder

@@ -66,7 +66,7 @@ class FinetuneConfig:
     document_tokens: DocumentTokens = field(default=3000, metadata={"help": "tokens of the longest document"})
     max_steps: int = field(default=0, metadata={"help": "end after so many steps; 0 for all epochs"})
     keep_heads: bool = field(default=False, metadata={"help": "go on with the heads of the student"})
-    hard_weight: Share = field(default=0.5, metadata={"help": "of the gold label beside the teacher's judgement"})
+    hard_weight: Share = field(default=0.5, metadata={"help": "of the gold label against the teacher's judgement"})
     temperature: Temperature = field(default=1.0, metadata={"help": "of the teacher's entailment logits"})
     paraphrase_weight: float = field(default=0.5, metadata={"help": "weight of the paraphrase loss"})
     similarity_weight: float = field(default=1.0, metadata={"help": "weight of the similarity loss"})
@@ -240,8 +240,10 @@ def with_targets(
     if config.documents == 0:
         return packed, targets
     random = np.random.default_rng([config.seed, step])
-    documents, of_documents = make_documents(sentences, cache.targets, config.documents, config.document_tokens, random)
-    return join(packed, documents), torch.cat([targets, of_documents])
+    documents, document_targets = make_documents(
+        sentences, cache.targets, config.documents, config.document_tokens, random
+    )
+    return join(packed, documents), torch.cat([targets, document_targets])
 
 
 def save(student: Student, config: FinetuneConfig) -> None:

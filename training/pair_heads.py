@@ -66,7 +66,7 @@ class PairHeadsConfig:
     minutes: float = field(default=0.0, metadata={"help": "end after about so many minutes instead; 0 for all epochs"})
     max_steps: Natural = field(default=0, metadata={"help": "end after so many steps; 0 for all epochs"})
     batch: int = field(default=256, metadata={"help": "pairs a step"})
-    hard_weight: Share = field(default=0.5, metadata={"help": "of the gold label beside the teacher's judgement"})
+    hard_weight: Share = field(default=0.5, metadata={"help": "of the gold label against the teacher's judgement"})
     lr: float = field(default=1e-3, metadata={"help": "peak learning rate"})
     dropout: Share = field(default=0.1, metadata={"help": "of the heads' hidden units"})
     checkpoint_steps: int = field(default=1000, metadata={"help": "steps between two checkpoints"})

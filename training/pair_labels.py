@@ -38,7 +38,7 @@ class PairLabelsConfig:
     teacher: Path = field(default=Path("runs/pair_teacher"), metadata={"help": "folder made by training.pair_teacher"})
     teacher_cache: Path = field(default=Path("runs/teacher"), metadata={"help": "sentence embeddings, for mining"})
     out: Path = field(default=Path("runs/pair_labels"), metadata={"help": "cache folder"})
-    mined: Natural = field(default=500_000, metadata={"help": "mined pairs at most, beside those of scored sentences"})
+    mined: Natural = field(default=500_000, metadata={"help": "mined pairs at most, besides those of scored sentences"})
     judged: Natural = field(default=1_000_000, metadata={"help": "pairs judged at most; gold labels need no judgement"})
     batch_tokens: int = field(default=4096, metadata={"help": "tokens in one forward pass"})
     block: int = field(default=8192, metadata={"help": "pairs between two checkpoints"})

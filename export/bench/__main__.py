@@ -1,4 +1,4 @@
-"""Speed of the encoder op beside the machine's matrix product and DistilBERT, on the same tokens and threads.
+"""Speed of the encoder op compared with the machine's matrix product and DistilBERT, on the same tokens and threads.
 
     python -m export.bench.__main__ [--bundle service/bundle] [--threads 1] [--sentences 256] [--tokens 64] [--json OUT]
 

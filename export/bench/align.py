@@ -1,4 +1,4 @@
-"""Speed of ``AlignPairs`` beside the machine's matrix product.
+"""Speed of ``AlignPairs`` compared with the machine's matrix product.
 
     python -m export.bench.align [--threads 1] [--pairs 256] [--first 14] [--second 10] [--q 32] [--k 64] [--h 64]
 
@@ -77,7 +77,7 @@ def time_contestants(config: AlignBenchConfig) -> dict[str, float]:
 
 
 def print_report(medians: Mapping[str, float], config: AlignBenchConfig) -> None:
-    """Milliseconds, microseconds a pair, and GFLOP/s of the products beside sgemm's."""
+    """Milliseconds, microseconds a pair, and GFLOP/s of the products compared with sgemm's."""
     flops = 2.0 * config.pairs * (config.first + config.second) * 4 * config.k * config.h
     rates = {name: (2.0 * SGEMM_SIDE**3 if name.startswith("sgemm") else flops) / medians[name] for name in medians}
     bar = max(rates.values())

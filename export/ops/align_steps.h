@@ -5,7 +5,7 @@
 // features @ weight. One register tile computes them all; they differ in what happens to a finished tile.
 //
 // A row's numbers depend on its own token and on `other` alone: every sum runs in one order, however rows are grouped in tiles.
-// Internal linkage on purpose, as in product.h: each kernel file compiles its own copy with its own instruction set.
+// Internal linkage on purpose, as in hybrid_product.h: each kernel file compiles its own copy with its own instruction set.
 #pragma once
 
 #include <float.h>

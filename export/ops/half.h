@@ -1,6 +1,6 @@
 // float16 without an instruction for it.
 //
-// Internal linkage on purpose, as in product.h.
+// Internal linkage on purpose, as in hybrid_product.h.
 #pragma once
 
 #include <stdint.h>

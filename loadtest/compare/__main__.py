@@ -1,4 +1,4 @@
-"""This student beside DistilBERT and the field, in one run.
+"""This student compared with DistilBERT and the field, in one run.
 
     python -m loadtest.compare [--data DIR] [--json OUT] [--html OUT] [--quick]
 

@@ -100,7 +100,7 @@ def print_ratios(fast: dict[str, dict[str, str]], slow: dict[str, dict[str, str]
     print("\nDistilBERT int8 takes, in the mean and at the same pace:")
     for request in fast.keys() & slow.keys() - {TOTAL}:
         means = [float(stats[request]["Average Response Time"]) for stats in (slow, fast)]
-        print(f"  {request:26}{means[0] / means[1]:8.1f} times as long ({means[0]:.1f} ms beside {means[1]:.2f} ms)")
+        print(f"  {request:26}{means[0] / means[1]:8.1f} times as long ({means[0]:.1f} ms against {means[1]:.2f} ms)")
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""Rows of Hugging Face ``datasets``, by name on the hub or as a local folder, beside the project's own data folders."""
+"""Rows of Hugging Face ``datasets``, by name on the hub or as a local folder, besides our own data folders."""
 
 from __future__ import annotations
 

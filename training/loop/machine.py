@@ -1,4 +1,4 @@
-"""What the numbers of a benchmark depend on beside the code."""
+"""What the numbers of a benchmark depend on besides the code."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def real_negations(words: Lexicon, chance: random.Random) -> Item | None:
 
 
 def unrelated(words: Lexicon, chance: random.Random) -> Item | None:
-    """Two real sentences about different things, with little in common beside the commonest words."""
+    """Two real sentences about different things, with little in common besides the commonest words."""
     texts = _sample(words, chance)
     for text, other in pairwise(texts):
         content = [set(re.findall(r"[a-z]{4,}", each.lower())) for each in (text, other)]

@@ -23,6 +23,7 @@ from training.teachers.cache import TeacherCache
 CAPTION_NLI = ("snli", "counterfactual", "sick")  # NLI data written about captions of images
 POOL = 40_000  # sentences searched for neighbours; more cost time and bring little
 EDITED = 100_000  # sentences edited at most
+CLOSE_QUESTIONS = 8  # nearest questions that a mined negative is drawn from, less those linked to it
 RUNNING_TEXT = 3 * POOL  # sentences of running text read at most: a third asks, two thirds are searched
 
 
@@ -106,7 +107,7 @@ def balanced_questions(pairs: LabelledPairs, neighbours: Neighbours, mined: int,
     cluster = clusters(positives)
     pool = neighbours.known([text for pair in texts for text in pair])
     queries = chance.sample(pool, min(mined, len(pool)))
-    for query, found in zip(queries, neighbours.nearest(queries, pool, 8), strict=True):
+    for query, found in zip(queries, neighbours.nearest(queries, pool, CLOSE_QUESTIONS), strict=True):
         strange = [text for text in found if cluster.get(text, text) != cluster.get(query, query)]
         if strange:
             negatives.append((query, chance.choice(strange)))

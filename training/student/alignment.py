@@ -42,7 +42,7 @@ class Inputs(NamedTuple):
 def align_pairs(
     keys: Tensor, values: Tensor, cu_seqlens: Tensor, pairs: Tensor, weight: Tensor, bias: Tensor
 ) -> Tensor:
-    """What the tokens of each of ``pairs`` have beside each other, [P, 2, 2 h], the pair's first sentence first.
+    """What the tokens of each of ``pairs`` show compared with each other, [P, 2, 2 h], the pair's first sentence first.
 
     ``keys`` [N, q], ``values`` [N, k], ``weight`` [4 k, h] and ``bias`` [h] of one floating dtype; int64 ``cu_seqlens``
     [B+1] and ``pairs`` [P, 2], rows of the B sentences. ``ValueError`` names the input that is wrong.

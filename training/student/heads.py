@@ -36,7 +36,7 @@ class Alignment(nn.Module):
 
     Parikh et al., "A Decomposable Attention Model for Natural Language Inference" (EMNLP 2016), with each token mixed
     with its neighbours, the difference and product of Chen et al., "Enhanced LSTM for Natural Language Inference" (ACL
-    2017), and a maximum beside the mean.
+    2017), and a maximum besides the mean.
     """
 
     def __init__(self, token_dim: int, key_dim: int, value_dim: int, compare_dim: int) -> None:
@@ -77,7 +77,7 @@ class Alignment(nn.Module):
 class EntailmentHead(nn.Module):
     """DiffCat MLP with one hidden layer (Galke et al., section 3.4), and what may go beyond it.
 
-    ``standardise``: embeddings are standardised first, since their parts differ in scale. ``product``: u * v beside the
+    ``standardise``: embeddings are standardised first, since their parts differ in scale. ``product``: u * v by the
     paper's [u ; v ; |u - v|]. ``aligned_dim``: width of one side's alignment features, 0 without.
     """
 

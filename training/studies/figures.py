@@ -41,7 +41,7 @@ class FiguresConfig:
 
 
 def read_curves(path: Path) -> Curves:
-    """Every number that ``path`` (``metrics.jsonl``) holds beside a step; ``DataError`` where it holds none."""
+    """Every number that ``path`` (``metrics.jsonl``) holds besides a step; ``DataError`` where it holds none."""
     curves: Curves = {}
     try:
         records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
