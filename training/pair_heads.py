@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
@@ -32,7 +33,7 @@ from training.data.labelled import LabelledPairs, read_nli, read_paraphrases, re
 from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below
 from training.errors import one_line_errors
-from training.loop.device import DEVICE, Device
+from training.loop.device import DEVICE, Device, mixed_precision
 from training.loop.losses import binary_losses, entailment_losses, mixed, soft_losses
 from training.loop.optim import RowAdam
 from training.loop.parallel import one_process
@@ -44,8 +45,11 @@ from training.minimal_pairs.words import Lexicon
 from training.options import Natural, Share, parse_options
 from training.pairs.pairset import PairBatch, PairSet
 from training.student.from_bundle import encoder_from, read_tables
+from training.student.model import CheckpointError
 from training.student.pair_encoder import PairEncoder, PairHeads
 from training.teachers.cache import PairCache
+
+WEIGHTS = "pair_heads.safetensors"
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class PairHeadsConfig:
     bundle: Path = field(default=Path("service/bundle"), metadata={"help": "bundle whose tables are read"})
     pair_labels: Path = field(default=Path("runs/pair_labels"), metadata={"help": "made by training.pair_labels"})
     out: Path = field(default=Path("runs/pair_heads"), metadata={"help": "run folder"})
+    start: Path | None = field(default=None, metadata={"help": "run folder whose weights to go on from"})
     width: int = field(default=128, metadata={"help": "width of the pair encoder"})
     blocks: int = field(default=2, metadata={"help": "blocks of the pair encoder"})
     places: int = field(default=64, metadata={"help": "places of a token that are told apart"})
@@ -68,6 +73,7 @@ class PairHeadsConfig:
     batch: int = field(default=256, metadata={"help": "pairs a step"})
     hard_weight: Share = field(default=0.5, metadata={"help": "of the gold label against the teacher's judgement"})
     lr: float = field(default=1e-3, metadata={"help": "peak learning rate"})
+    cooldown: Share = field(default=0.3, metadata={"help": "share of the steps, at the end, in which it falls to zero"})
     dropout: Share = field(default=0.1, metadata={"help": "of the heads' hidden units"})
     checkpoint_steps: int = field(default=1000, metadata={"help": "steps between two checkpoints"})
     dev_rows: int = field(default=2000, metadata={"help": "rows of a dev split scored at a checkpoint, at most"})
@@ -196,6 +202,13 @@ def losses(found: tuple[Tensor, Tensor, Tensor], known: PairBatch, hard_weight: 
     return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
 
+def pair_losses(model: PairModel, known: PairBatch, embeddings: Tensor, hard_weight: float) -> dict[str, Tensor]:
+    """``losses`` of the pairs of ``known``, whose sentences have ``embeddings`` [2 P, D], in mixed precision."""
+    with mixed_precision(embeddings.device):
+        logits, paraphrase, related = model(known, embeddings)
+    return losses((logits.float(), paraphrase.float(), related.float()), known, hard_weight)
+
+
 class Dev:
     """Dev splits, at most ``rows`` rows of each, and minimal pairs of frames and words that training has not seen."""
 
@@ -271,11 +284,13 @@ def run(config: PairHeadsConfig) -> PairModel:
     dev = Dev(config, bundle, tokenizer, world.device)
     tokens = first_features(read_tables(bundle).vectors, config.width)
     model = PairModel(config, tokens, *_standards(pairs.embeddings)).to(world.device)
+    if config.start:
+        load_weights(model, config.start)
     optimiser = Optimiser(model, config.lr)
 
     def step_losses(step: int, rows: NDArray[np.int64]) -> dict[str, Tensor]:
         known, embeddings = pairs.batch(rows, world.device)
-        return losses(model(known, embeddings), known, config.hard_weight)
+        return pair_losses(model, known, embeddings, config.hard_weight)
 
     def evaluate() -> dict[str, float]:
         found = dev.score(model.eval())
@@ -287,7 +302,7 @@ def run(config: PairHeadsConfig) -> PairModel:
     if config.minutes:
         steps = min(steps, _steps_in(config, pairs, model, world.device))
     epochs = (pairs.pairs.batches(config.batch, config.seed, epoch) for epoch in count())
-    schedule = Schedule(chain.from_iterable(epochs), steps, config.checkpoint_steps)
+    schedule = Schedule(chain.from_iterable(epochs), steps, config.checkpoint_steps, cooldown=config.cooldown)
     train(Run(config.out, config), model.train(), optimiser, schedule, step_losses, evaluate, world)
     return model
 
@@ -304,7 +319,7 @@ def _steps_in(config: PairHeadsConfig, pairs: Encoded, model: PairModel, device:
     for rows in islice(pairs.pairs.batches(config.batch, config.seed, 0), tries):
         started = time.perf_counter()
         known, embeddings = pairs.batch(rows, device)
-        losses(model(known, embeddings), known, config.hard_weight)["loss"].backward()
+        pair_losses(model, known, embeddings, config.hard_weight)["loss"].backward()
         times.append(time.perf_counter() - started)
     model.zero_grad(set_to_none=True)
     # The optimiser takes about a tenth of a step; the first steps allocate, and tell little.
@@ -314,12 +329,21 @@ def _steps_in(config: PairHeadsConfig, pairs: Encoded, model: PairModel, device:
     return steps
 
 
+def load_weights(model: PairModel, folder: Path) -> None:
+    """Give ``model`` the weights that ``save`` wrote into ``folder``; ``CheckpointError`` where they do not fit."""
+    try:
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        message = " ".join(str(error).split())  # a line for each weight otherwise
+        raise CheckpointError(f"{folder}: expected the weights of a run with the same sizes: {message}") from error
+
+
 def save(model: PairModel, config: PairHeadsConfig) -> None:
     """Write what was trained, as float16, and how."""
     config.out.mkdir(parents=True, exist_ok=True)
     weights = {name: values.half().contiguous() for name, values in model.state_dict().items()}
-    save_file(weights, config.out / "pair_heads.safetensors")
-    before = Recipe.read(config.pair_labels)
+    save_file(weights, config.out / WEIGHTS)
+    before = Recipe.read(config.start or config.pair_labels)
     before.then(command_line("training.pair_heads", config), sources_below(config.data)).write(config.out)
 
 

@@ -90,6 +90,16 @@ def warmup_cosine(step: int, steps: int, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
+def warmup_plateau(step: int, steps: int, warmup: float, cooldown: float) -> float:
+    """Factor on the peak learning rate: a linear rise, the peak, and a linear fall over the last share ``cooldown``.
+
+    A run that ends on the peak can be gone on with, as long as one likes (Hägele et al., "Scaling Laws and
+    Compute-Optimal Training Beyond Fixed Training Durations", 2024).
+    """
+    rise, fall = max(1, round(steps * warmup)), round(steps * cooldown)
+    return min(1.0, (step + 1) / rise, (steps - step) / max(1, fall) if fall else 1.0)
+
+
 def shuffled_batches(rows: int, batch: int, seed: int, epoch: int) -> Iterator[Rows]:
     """Row numbers of every full batch of one epoch; the same for the same seed and epoch."""
     order = np.random.default_rng([seed, epoch]).permutation(rows)
@@ -100,13 +110,21 @@ def shuffled_batches(rows: int, batch: int, seed: int, epoch: int) -> Iterator[R
 class Schedule(Generic[Batch]):
     """The first ``steps`` of ``batches`` are the whole run; a resumed one skips what it has seen.
 
-    ``warmup`` is the share of the steps in which the learning rate rises.
+    The learning rate rises over the share ``warmup`` of the steps, and falls along a cosine from there on or, where
+    ``cooldown`` is given, in a line over that last share.
     """
 
     batches: Iterator[Batch]
     steps: int
     checkpoint_steps: int
     warmup: float = 0.03
+    cooldown: float | None = None
+
+    def factor(self, step: int) -> float:
+        """What to multiply the peak learning rate by in ``step``."""
+        if self.cooldown is None:
+            return warmup_cosine(step, self.steps, self.warmup)
+        return warmup_plateau(step, self.steps, self.warmup, self.cooldown)
 
     def is_checkpoint(self, done: int) -> bool:
         """Whether to save after ``done`` steps."""
@@ -257,7 +275,7 @@ def train(
         if not math.isfinite(values["loss"]):
             raise TrainingError(f"step {step + 1}: expected a finite loss, got {values}: take smaller learning rates")
         world.sum_gradients(model)
-        optimiser.step(warmup_cosine(step, schedule.steps, schedule.warmup))
+        optimiser.step(schedule.factor(step))
         clock.add(len(rows), **values)
         if run.writes and schedule.is_checkpoint(step + 1):
             run.log(step=step + 1, **clock.read(), **evaluate())

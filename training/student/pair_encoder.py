@@ -4,9 +4,9 @@ After RE2 (Yang et al., "Simple and Effective Text Matching with Richer Alignmen
 brings is read from two tables, by its id and by its place: without places, exchanged roles are never told apart. With
 the features X [n, w] and Y [m, w] of two sentences, a block is
 
-    X = X + gelu(before(X shifted by one) + here(X) + after(X shifted back))          likewise Y
+    X = X + hardswish(before(X shifted by one) + here(X) + after(X shifted back))          likewise Y
     A = softmax(key(X) @ key(Y).T / sqrt(q)) @ Y                                      [n, w], what X finds in Y
-    X = X + gelu([X | A | |X - A| | X * A] @ fuse + bias)                             likewise Y, from the old X
+    X = X + hardswish([X | A | |X - A| | X * A] @ fuse + bias)                             likewise Y, from the old X
 
 and a sentence of the pair becomes [mean of X | maximum of X], [2 w]. A sentence without tokens gives zeros and is a
 zero vector to attend to.
@@ -37,7 +37,7 @@ class Block(nn.Module):
         edge = tokens.new_zeros(tokens.shape[0], 1, tokens.shape[2])
         before = torch.cat([edge, tokens[:, :-1]], dim=1)
         after = torch.cat([tokens[:, 1:], edge], dim=1)
-        return tokens + F.gelu(self.before(before) + self.here(tokens) + self.after(after)) * filled
+        return tokens + F.hardswish(self.before(before) + self.here(tokens) + self.after(after)) * filled
 
     def forward(self, left: Tensor, right: Tensor, filled: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Both sides [P, L, w] after the block."""
@@ -48,7 +48,7 @@ class Block(nn.Module):
         return left + self._fused(left, of_right) * filled[0], right + self._fused(right, of_left) * filled[1]
 
     def _fused(self, own: Tensor, found: Tensor) -> Tensor:
-        return F.gelu(self.fuse(torch.cat([own, found, (own - found).abs(), own * found], dim=-1)))
+        return F.hardswish(self.fuse(torch.cat([own, found, (own - found).abs(), own * found], dim=-1)))
 
 
 class PairEncoder(nn.Module):
@@ -71,7 +71,7 @@ class PairEncoder(nn.Module):
         lengths = cu_seqlens.diff()
         features = self.features(token_ids, _places(lengths))
         left, right = (_padded(features, cu_seqlens, pairs[:, side]) for side in (0, 1))
-        filled = tuple(_filled(lengths[pairs[:, side]], each.shape[1]) for side, each in enumerate((left, right)))
+        filled = _filled(lengths[pairs[:, 0]], left), _filled(lengths[pairs[:, 1]], right)
         for block in self.blocks:
             left, right = block(left, right, filled)
         return torch.stack([_pooled(left, filled[0]), _pooled(right, filled[1])], dim=1)
@@ -79,7 +79,10 @@ class PairEncoder(nn.Module):
     def features(self, token_ids: Tensor, places: Tensor) -> Tensor:
         """First features [N, w] of tokens at ``places`` [N]; places beyond the table count as its last one."""
         rows = F.embedding(token_ids, self.tokens, sparse=True)
-        return F.gelu(rows + self.places[places.clamp(max=len(self.places) - 1)])
+        features = F.hardswish(rows + self.places[places.clamp(max=len(self.places) - 1)])
+        device = features.device.type
+        # Under autocast everything after this is bfloat16 at once, instead of by a conversion before each product.
+        return features.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else features
 
 
 def _places(lengths: Tensor) -> Tensor:
@@ -88,9 +91,9 @@ def _places(lengths: Tensor) -> Tensor:
     return torch.arange(int(lengths.sum()), device=lengths.device) - torch.repeat_interleave(starts, lengths)
 
 
-def _filled(lengths: Tensor, longest: int) -> Tensor:
-    """1 where there is a token, 0 where there is padding: float32 [P, L, 1]."""
-    return (torch.arange(longest, device=lengths.device) < lengths[:, None]).float()[..., None]
+def _filled(lengths: Tensor, tokens: Tensor) -> Tensor:
+    """1 where ``tokens`` [P, L, w] have one, 0 where they have padding: [P, L, 1], of their dtype."""
+    return (torch.arange(tokens.shape[1], device=lengths.device) < lengths[:, None]).to(tokens.dtype)[..., None]
 
 
 def _padded(features: Tensor, cu_seqlens: Tensor, sentences: Tensor) -> Tensor:

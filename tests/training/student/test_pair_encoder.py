@@ -34,7 +34,7 @@ def mixed(block: Block, tokens: Tensor) -> Tensor:
             found = found + block.before(tokens[place - 1])
         if place + 1 < len(tokens):
             found = found + block.after(tokens[place + 1])
-        rows.append(token + F.gelu(found))
+        rows.append(token + F.hardswish(found))
     return torch.stack(rows) if rows else tokens
 
 
@@ -42,7 +42,7 @@ def fused(block: Block, own: Tensor, other: Tensor) -> Tensor:
     """A sentence after it has looked at the other one."""
     logits = block.key(own) @ block.key(other).T / block.key.out_features**0.5
     found = logits.softmax(dim=1) @ other if len(other) else torch.zeros_like(own)
-    return own + F.gelu(block.fuse(torch.cat([own, found, (own - found).abs(), own * found], dim=1)))
+    return own + F.hardswish(block.fuse(torch.cat([own, found, (own - found).abs(), own * found], dim=1)))
 
 
 def twin(model: PairEncoder, left: Tensor, right: Tensor) -> Tensor:
