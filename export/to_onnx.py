@@ -172,7 +172,7 @@ def strip_metadata(model: onnx.ModelProto) -> None:
 
 def dims_of(config: StudentConfig) -> Dims:
     """The sizes that the manifest states."""
-    sizes = {name: size for name, size in asdict(config).items() if name in Dims.model_fields}
+    sizes = {name: size for name, size in asdict(config).items() if name in Dims.__struct_fields__}
     return Dims(**sizes, embedding_dim=config.embedding_dim)
 
 

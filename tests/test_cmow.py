@@ -70,11 +70,21 @@ def test_neither_torch_nor_the_web_side_is_imported(tiny_bundle: TinyBundle) -> 
     heavy = {"torch", "fastapi", "starlette", "uvicorn", "pydantic_settings", "prometheus_client", "transformers"}
     code = f"""
 import sys, cmow
-print(sorted(name for name in ("numpy", "onnxruntime", "pydantic", *{heavy}) if name in sys.modules))
+print(sorted(name for name in ("numpy", "onnxruntime", "msgspec", "pydantic", *{heavy}) if name in sys.modules))
 cmow.load({str(tiny_bundle.path)!r}).similarity("a dog", "the man")
 print(sorted({heavy} & sys.modules.keys()))
 """
     assert in_a_process(code).split("\n")[:2] == ["[]", "[]"]
+
+
+def test_to_load_a_model_takes_no_pydantic(tiny_bundle: TinyBundle) -> None:
+    """Its import alone takes a third of the time that a load may have."""
+    code = f"""
+import sys, cmow
+cmow.load({str(tiny_bundle.path)!r}).similarity("a dog", "the man")
+print("numpy" in sys.modules, sorted({{"pydantic", "pydantic_core"}} & sys.modules.keys()))
+"""
+    assert in_a_process(code) == "True []\n"
 
 
 @pytest.mark.parametrize("mode", ["cosine", "paraphrase", "relatedness"])

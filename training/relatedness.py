@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 from sklearn.linear_model import LinearRegression
 
 from cmow.service.model.bundle import Manifest, Relatedness, load_bundle, read_manifest, write_manifest
@@ -57,15 +58,15 @@ def finish(folder: Path, data: Path) -> Manifest:
     """Fit relatedness, score the dev splits, and write both into the manifest of the bundle in ``folder``."""
     bundle = load_bundle(folder)
     related = fit_relatedness(Engine(bundle), data)
-    write_manifest(folder, bundle.manifest.model_copy(update={"relatedness": related}))
+    write_manifest(folder, replace(bundle.manifest, relatedness=related))
     return update_training(folder, metrics=dev_metrics(Engine(load_bundle(folder)), data))
 
 
 def update_training(folder: Path, **changes: object) -> Manifest:
     """Rewrite the manifest in ``folder`` with other fields in its record of the training."""
     manifest = read_manifest(folder)
-    training = manifest.training.model_copy(update=changes)
-    manifest = manifest.model_copy(update={"training": training})
+    training = replace(manifest.training, **changes)
+    manifest = replace(manifest, training=training)
     write_manifest(folder, manifest)
     return manifest
 

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
 from pydantic import ValidationError
 
 from cmow.service.bulk.options import STANDARD, BulkOptions, Format, require_pyarrow
@@ -172,7 +173,7 @@ def _identity(options: BulkOptions, check: RowCheck, bundle: Bundle) -> dict[str
         "prefix": options.prefix,
         "limits": f"{check.max_text_chars} characters, {options.max_line_bytes} bytes",
         "model": " ".join(entry.sha256[:16] for _, entry in sorted(bundle.manifest.files.items())),
-        "weights of relatedness": bundle.manifest.relatedness.model_dump_json(),
+        "weights of relatedness": msgspec.json.encode(bundle.manifest.relatedness).decode(),
     }
     if options.input != STANDARD:
         found = os.stat(options.input)

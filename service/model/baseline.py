@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import numpy as np
 import onnxruntime as ort
 import tokenizers
+from msgspec import Meta
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from cmow.service.errors import BundleError
-from cmow.service.model.bundle import LABELS, FileEntry, Record, check_file, first_error
+from cmow.service.model.bundle import LABELS, FileEntry, Positive, check_file, check_names
+from cmow.service.model.record import Record, read_record, write_record
 from cmow.service.model.session import ORT_ERRORS, session_options
 
 MODELS = {"fp32": "model.onnx", "int8": "model-int8.onnx"}
@@ -31,28 +32,25 @@ Task = Literal["similarity", "entailment"]
 Floats = NDArray[np.float32]
 
 
-class BaselineManifest(Record):
+class BaselineManifest(Record, frozen=True, kw_only=True):
     """Content of ``baseline.json``; ``task`` and ``labels`` (its columns) are of the head, where that is trained."""
 
     format_version: Literal[1] = 1
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$")]
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}\Z")]
     source: str
     trained: bool
     task: Task | None
     labels: list[str]
-    parameters: PositiveInt
-    max_tokens: PositiveInt
+    parameters: Positive
+    max_tokens: Positive
     files: dict[str, FileEntry]
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.files.keys() != FILES:
-            raise ValueError(f"expected exactly {sorted(FILES)}, found {sorted(self.files)}")
+    def __post_init__(self) -> None:
+        check_names(self.files, FILES)
         if self.trained != (self.task is not None):
-            raise ValueError(f"expected a task if and only if the head is trained, found {self.task}")
+            raise ValueError(f"task: expected a task if and only if the head is trained, found {self.task}")
         if self.task == "entailment" and sorted(self.labels) != sorted(LABELS):
-            raise ValueError(f"expected labels {sorted(LABELS)} in any order, found {self.labels}")
-        return self
+            raise ValueError(f"labels: expected labels {sorted(LABELS)} in any order, found {self.labels}")
 
 
 @dataclass(frozen=True)
@@ -124,13 +122,7 @@ class Baselines:
 
 def read_manifest(folder: Path) -> BaselineManifest:
     """The manifest in ``folder``, its files checked for size; raises ``BundleError``."""
-    path = folder / MANIFEST
-    try:
-        manifest = BaselineManifest.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise BundleError(f"expected a readable file {path}: {error.strerror}") from error
-    except ValidationError as error:
-        raise BundleError(f"{path}: {first_error(error)}") from error
+    manifest = read_record(folder / MANIFEST, BaselineManifest)
     for name, entry in sorted(manifest.files.items()):
         check_file(folder / name, entry, verify_hash=False)
     return manifest
@@ -138,7 +130,7 @@ def read_manifest(folder: Path) -> BaselineManifest:
 
 def write_manifest(folder: Path, manifest: BaselineManifest) -> None:
     """Write ``manifest`` into ``folder``."""
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_record(folder / MANIFEST, manifest)
 
 
 def _find(folder: Path) -> dict[str, tuple[Path, BaselineManifest]]:

@@ -12,22 +12,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    PositiveInt,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from msgspec import Meta
 
 from cmow.service.errors import BundleError
+from cmow.service.model.record import Record, read_record, write_record
 
 SIMILARITY, ENTAILMENT, PARAPHRASE = "similarity.onnx", "entailment.onnx", "paraphrase.onnx"
 ENCODER, PROJECTION = "encoder.onnx", "projection.onnx"
@@ -36,42 +28,35 @@ FILES = frozenset({SIMILARITY, ENTAILMENT, PARAPHRASE, ENCODER, PROJECTION, WEIG
 LABELS = frozenset({"entailment", "neutral", "contradiction"})
 
 TableDtype = Literal["float32", "float16", "int8"]
+Positive = Annotated[int, Meta(ge=1, le=2**53)]
 
 
-class Record(BaseModel):
-    """Immutable, and closed: an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # built when a manifest is read
-
-
-class Dims(Record):
+class Dims(Record, frozen=True):
     """Sizes of the student."""
 
-    vocab_size: PositiveInt
-    matrix_dim: PositiveInt
-    vector_dim: PositiveInt
-    embedding_dim: PositiveInt
-    similarity_dim: PositiveInt
-    hidden_dim: PositiveInt
+    vocab_size: Positive
+    matrix_dim: Positive
+    vector_dim: Positive
+    embedding_dim: Positive
+    similarity_dim: Positive
+    hidden_dim: Positive
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def __post_init__(self) -> None:
         expected = self.vector_dim + 2 * self.matrix_dim**2
         if self.embedding_dim != expected:
             raise ValueError(
                 f"expected embedding_dim = vector_dim + 2 * matrix_dim^2 = {expected}, found {self.embedding_dim}"
             )
-        return self
 
 
-class FileEntry(Record):
+class FileEntry(Record, frozen=True):
     """What one file of the bundle must be."""
 
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    bytes: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    bytes: Annotated[int, Meta(ge=0)]
 
 
-class Source(Record):
+class Source(Record, frozen=True):
     """One data set or model that the student learned from."""
 
     name: str
@@ -79,7 +64,7 @@ class Source(Record):
     reference: str
 
 
-class Training(Record):
+class Training(Record, frozen=True):
     """How the student came to be."""
 
     recipe: list[str]
@@ -88,44 +73,34 @@ class Training(Record):
     sources: list[Source]
 
 
-class Relatedness(Record):
+class Relatedness(Record, frozen=True):
     """Weights of what makes up the relatedness of a pair (``relatedness.py``); unfitted, its cosine alone."""
 
-    cosine: FiniteFloat = 1.0
-    entailment: FiniteFloat = 0.0
-    contradiction: FiniteFloat = 0.0
-    intercept: FiniteFloat = 0.0
+    cosine: float = 1.0
+    entailment: float = 0.0
+    contradiction: float = 0.0
+    intercept: float = 0.0
 
 
-class Manifest(Record):
+class Manifest(Record, frozen=True, kw_only=True):
     """Content of ``manifest.json``; ``labels`` are the entailment columns in order, the threshold is a cosine."""
 
     format_version: Literal[3] = 3
-    name: Annotated[str, Field(min_length=1)]
-    created: AwareDatetime
+    name: Annotated[str, Meta(min_length=1)]
+    created: Annotated[datetime, Meta(tz=True)]
     dims: Dims
     table_dtype: TableDtype
     labels: list[str]
-    max_tokens: PositiveInt
-    paraphrase_threshold: Annotated[float, Field(ge=-1, le=1)]
+    max_tokens: Positive
+    paraphrase_threshold: Annotated[float, Meta(ge=-1, le=1)]
     relatedness: Relatedness
     files: dict[str, FileEntry]
     training: Training
 
-    @field_validator("labels")
-    @classmethod
-    def _known_labels(cls, labels: list[str]) -> list[str]:
-        if sorted(labels) != sorted(LABELS):
-            raise ValueError(f"expected {sorted(LABELS)} in any order, found {labels}")
-        return labels
-
-    @field_validator("files")
-    @classmethod
-    def _exact_files(cls, files: dict[str, FileEntry]) -> dict[str, FileEntry]:
-        # Exactly these names, so that no entry can point out of the folder.
-        if files.keys() != FILES:
-            raise ValueError(f"expected exactly {sorted(FILES)}, found {sorted(files)}")
-        return files
+    def __post_init__(self) -> None:
+        if sorted(self.labels) != sorted(LABELS):
+            raise ValueError(f"labels: expected {sorted(LABELS)} in any order, found {self.labels}")
+        check_names(self.files, FILES)
 
 
 @dataclass(frozen=True)
@@ -156,18 +131,12 @@ def load_bundle(path: Path, verify_hashes: bool = True) -> Bundle:
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest in ``folder``; raises ``BundleError`` where it is missing or not of this format."""
-    path = folder / MANIFEST
-    try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise BundleError(f"expected a readable file {path}: {error.strerror}") from error
-    except ValidationError as error:
-        raise BundleError(f"{path}: {first_error(error)}") from error
+    return read_record(folder / MANIFEST, Manifest)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write ``manifest`` into ``folder``."""
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_record(folder / MANIFEST, manifest)
 
 
 def file_entry(path: Path) -> FileEntry:
@@ -175,16 +144,10 @@ def file_entry(path: Path) -> FileEntry:
     return FileEntry(sha256=_sha256(path), bytes=path.stat().st_size)
 
 
-def first_error(error: ValidationError) -> str:
-    """The first of pydantic's errors in one line; a wrong version comes before all others, since it explains them."""
-    errors = error.errors(include_url=False)
-    shown = next((entry for entry in errors if entry["loc"] == ("format_version",)), errors[0])
-    where = ".".join(map(str, shown["loc"])) or "content"
-    found = (
-        "" if shown["type"] in ("missing", "json_invalid", "value_error") else f", found {repr(shown['input'])[:80]}"
-    )
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{where}: {shown['msg']}{found}{more}"
+def check_names(files: dict[str, FileEntry], expected: frozenset[str]) -> None:
+    """Raise ``ValueError`` unless ``files`` are exactly those ``expected``, so that none points out of the folder."""
+    if files.keys() != expected:
+        raise ValueError(f"files: expected exactly {sorted(expected)}, found {sorted(files)}")
 
 
 def check_file(path: Path, entry: FileEntry, verify_hash: bool) -> None:

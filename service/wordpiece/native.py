@@ -85,8 +85,10 @@ def _address(array: NDArray[Any]) -> object:
 
 
 def _strings(pieces: Mapping[str, int]) -> _Strings:
-    encoded, numbers = [piece.encode() for piece in pieces], ctypes.c_int64 * len(pieces)
-    return _Strings(b"".join(encoded), numbers(*map(len, encoded)), numbers(*pieces.values()), len(pieces))
+    encoded, count = list(map(str.encode, pieces)), len(pieces)
+    sizes, ids = np.fromiter(map(len, encoded), np.int64, count), np.fromiter(pieces.values(), np.int64, count)
+    numbers = ctypes.c_int64 * count
+    return _Strings(b"".join(encoded), numbers.from_buffer(sizes.data), numbers.from_buffer(ids.data), count)
 
 
 def _load(path: Path) -> ctypes.CDLL:

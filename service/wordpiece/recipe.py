@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+import msgspec
 import tokenizers
 
 CONTINUATION = "##"
@@ -36,7 +37,7 @@ class Recipe(NamedTuple):
 
 def read_recipe(tokenizer: tokenizers.Tokenizer) -> Recipe:
     """The recipe of ``tokenizer``; raises ``UnsupportedError`` unless it works as that of bert-base-uncased does."""
-    config = json.loads(tokenizer.to_str())
+    config = msgspec.json.decode(tokenizer.to_str())
     model = config["model"]
     vocabulary, unknown = model.pop("vocab", {}), model.pop("unk_token", None)
     for name, found, expected in (
@@ -57,12 +58,12 @@ def _pieces(vocabulary: dict[str, int]) -> tuple[dict[str, int], dict[str, int]]
         raise UnsupportedError(
             f"expected pieces to {MAX_PIECE_CHARACTERS} characters and ids to {MAX_ID}, found {longest} and {largest}"
         )
-    continuations = {
-        piece.removeprefix(CONTINUATION): token_id
-        for piece, token_id in vocabulary.items()
-        if piece.startswith(CONTINUATION)
-    }
-    words = {piece: token_id for piece, token_id in vocabulary.items() if not piece.startswith(CONTINUATION)}
+    words, continuations, prefix = {}, {}, len(CONTINUATION)
+    for piece, token_id in vocabulary.items():
+        if piece[:prefix] == CONTINUATION:
+            continuations[piece[prefix:]] = token_id
+        else:
+            words[piece] = token_id
     return words, continuations
 
 

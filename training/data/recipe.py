@@ -6,18 +6,19 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from msgspec import field
 
 from cmow.service.model.bundle import Source
+from cmow.service.model.record import Record, read_record, write_record
 
 FILE = "recipe.json"
 
 
-class Recipe(BaseModel):
+class Recipe(Record, frozen=True):
     """Commands, oldest first, and what they learned from."""
 
-    commands: list[str] = []
-    sources: list[Source] = []
+    commands: list[str] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
 
     def then(self, command: str, sources: list[Source]) -> Recipe:
         """This recipe with one more stage; what it names already is not named twice."""
@@ -36,13 +37,13 @@ class Recipe(BaseModel):
     def write(self, folder: Path) -> None:
         """Record it in ``folder``."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write_record(folder / FILE, self)
 
     @staticmethod
     def read(folder: Path) -> Recipe:
-        """The recipe in ``folder``, empty where nothing was recorded."""
+        """The recipe in ``folder``, empty where none was recorded; raises ``BundleError`` where the file is none."""
         path = folder / FILE
-        return Recipe.model_validate_json(path.read_bytes()) if path.exists() else Recipe()
+        return read_record(path, Recipe) if path.exists() else Recipe()
 
 
 def command_line(module: str, config: Any) -> str:

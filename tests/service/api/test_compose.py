@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -130,7 +131,7 @@ def replace_projection(bundle: TinyBundle, folder: Path, content: bytes) -> Bund
     (folder / PROJECTION).write_bytes(content)
     manifest = read_manifest(folder)
     files = manifest.files | {PROJECTION: file_entry(folder / PROJECTION)}
-    write_manifest(folder, manifest.model_copy(update={"files": files}))
+    write_manifest(folder, msgspec.structs.replace(manifest, files=files))
     return load_bundle(folder)
 
 

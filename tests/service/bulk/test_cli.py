@@ -232,7 +232,7 @@ from cmow.service.bulk import cli
 try:
     cli.main(["--help"])
 except SystemExit:
-    heavy = {"numpy", "onnxruntime", "tokenizers", "pydantic", "fastapi", "uvicorn", "pyarrow", "tqdm"}
+    heavy = {"numpy", "onnxruntime", "tokenizers", "msgspec", "pydantic", "fastapi", "uvicorn", "pyarrow", "tqdm"}
     print("heavy:", sorted(heavy & sys.modules.keys()))
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)

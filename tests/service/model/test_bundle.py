@@ -85,33 +85,42 @@ def test_another_content(path: Path, name: str) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"null"])
 def test_a_manifest_that_is_none(path: Path, content: bytes) -> None:
     (path / "manifest.json").write_bytes(content)
-    with pytest.raises(BundleError, match=r"manifest\.json: "):
+    with pytest.raises(BundleError, match=r"manifest\.json: content: expected .*, found "):
         load_bundle(path)
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda m: m.update(format_version=2), "format_version: Input should be 3, found 2"),
-        (lambda m: m.update(format_version=1, extra=1), r"format_version: .*\(and 1 more\)"),
-        (lambda m: m.pop("name"), "name: Field required"),
-        (lambda m: m.update(extra=1), "extra: Extra inputs are not permitted, found 1"),
-        (lambda m: m["dims"].update(extra=1), r"dims\.extra: "),
-        (lambda m: m.update(table_dtype="int4"), "table_dtype: .*found 'int4'"),
+        (lambda m: m.update(format_version=2), "format_version: expected 3, found 2$"),
+        (lambda m: m.update(format_version=1, extra=1), r"format_version: expected 3, found 1 \(and 1 more\)$"),
+        (lambda m: m.pop("name"), "name: expected a value, found none$"),
+        (lambda m: m.update(extra=1), "extra: expected no field of this name, found 1$"),
+        (lambda m: m["dims"].update(extra=1), r"dims\.extra: expected no field of this name, found 1$"),
+        (
+            lambda m: m.update(table_dtype="int4"),
+            "table_dtype: expected 'float32' or 'float16' or 'int8', found 'int4'$",
+        ),
         (lambda m: m.update(labels=["entailment", "neutral"]), r"labels: .*expected \[.*\] in any order, found \["),
         (lambda m: m.update(labels=["neutral"] * 3), "labels: .*found"),
-        (lambda m: m.update(max_tokens=0), "max_tokens: .*greater than 0, found 0"),
-        (lambda m: m.update(paraphrase_threshold=2), "paraphrase_threshold: .*found 2"),
-        (lambda m: m.pop("relatedness"), "relatedness: Field required"),
-        (lambda m: m["relatedness"].update(cosine="much"), r"relatedness\.cosine: .*found 'much'"),
-        (lambda m: m["relatedness"].update(angle=1), r"relatedness\.angle: Extra inputs"),
-        (lambda m: m.update(created="yesterday"), "created: .*found 'yesterday'"),
+        (lambda m: m.update(max_tokens=0), "max_tokens: expected int >= 1, found 0$"),
+        (lambda m: m.update(paraphrase_threshold=2), "paraphrase_threshold: expected float <= 1.0, found 2$"),
+        (lambda m: m.pop("relatedness"), "relatedness: expected a value, found none$"),
+        (lambda m: m["relatedness"].update(cosine="much"), r"relatedness\.cosine: expected float, found 'much'$"),
+        (lambda m: m["relatedness"].update(angle=1), r"relatedness\.angle: expected no field of this name, found 1$"),
+        (lambda m: m.update(created="yesterday"), "created: expected RFC3339 .*, found 'yesterday'$"),
         (lambda m: m["dims"].update(embedding_dim=1), r"dims: .*expected embedding_dim = .* = 1200, found 1"),
         (lambda m: m["files"].pop(ENTAILMENT), "files: .*expected exactly .*found"),
         (lambda m: m["files"].update({"../secret": m["files"].pop(ENTAILMENT)}), r"files: .*found \['\.\./secret'"),
         (lambda m: m["files"].update({"/etc/passwd": m["files"][ENTAILMENT]}), "files: .*found .*/etc/passwd"),
-        (lambda m: m["files"][ENTAILMENT].update(sha256="0" * 63), r"files\.entailment\.onnx\.sha256: .*found '0+'"),
-        (lambda m: m["files"][ENTAILMENT].update(bytes=-1), r"files\.entailment\.onnx\.bytes: .*found -1"),
+        (
+            lambda m: m["files"][ENTAILMENT].update(sha256="0" * 63),
+            r"files\.entailment\.onnx\.sha256: expected str matching .*, found '0+'$",
+        ),
+        (
+            lambda m: m["files"][ENTAILMENT].update(bytes=-1),
+            r"files\.entailment\.onnx\.bytes: expected int >= 0, found -1$",
+        ),
     ],
 )
 def test_a_wrong_manifest(path: Path, change: Callable[[dict[str, Any]], object], says: str) -> None:

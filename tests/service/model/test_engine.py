@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -130,8 +131,8 @@ def test_relatedness_is_the_same_for_both_orders_and_stays_within_its_bounds(
     assert 0 < np.ptp(related) < 1
     for intercept, bound in ((9.0, 1), (-9.0, 0)):
         manifest = read_manifest(tiny_bundle.path)
-        weights = manifest.relatedness.model_copy(update={"intercept": intercept})
-        bundle = replace(tiny_bundle.load(), manifest=manifest.model_copy(update={"relatedness": weights}))
+        weights = msgspec.structs.replace(manifest.relatedness, intercept=intercept)
+        bundle = replace(tiny_bundle.load(), manifest=msgspec.structs.replace(manifest, relatedness=weights))
         assert (Engine(bundle).answer("relatedness", pairs) == bound).all()
 
 
@@ -268,11 +269,11 @@ class TestModelsThatDoNotFit:
         (path / graph).write_bytes(model.SerializeToString())
         manifest = read_manifest(path)
         files = {name: file_entry(path / name) for name in manifest.files}
-        write_manifest(path, manifest.model_copy(update={"files": files}))
+        write_manifest(path, msgspec.structs.replace(manifest, files=files))
 
     def change_dims(self, path: Path, **dims: int) -> None:
         manifest = read_manifest(path)
-        write_manifest(path, manifest.model_copy(update={"dims": manifest.dims.model_copy(update=dims)}))
+        write_manifest(path, msgspec.structs.replace(manifest, dims=msgspec.structs.replace(manifest.dims, **dims)))
 
     def test_another_output(self, path: Path) -> None:
         def rename(graph: onnx.GraphProto) -> None:

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from cmow.service.errors import BundleError
 from cmow.service.model.bundle import Source
 from training.data.recipe import Recipe, command_line
 from training.distill import DistillConfig
@@ -20,3 +23,9 @@ def test_recipes_chain_and_a_resumed_stage_is_named_once(tmp_path: Path) -> None
     for _ in range(2):
         Recipe.read(tmp_path).then("two", [text]).write(tmp_path)
     assert Recipe.read(tmp_path) == Recipe(commands=["one", "two"], sources=[text])
+
+
+def test_a_file_that_is_no_recipe(tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text('{"commands": "one"}')
+    with pytest.raises(BundleError, match=r"recipe\.json: commands: expected array, found 'one'"):
+        Recipe.read(tmp_path)
