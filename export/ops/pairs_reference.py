@@ -14,8 +14,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from export.ops.align_reference import softmax
-
 LARGEST_ACTIVATION = 127
 SMALLEST_ROW = (
     1e-30  # rows whose largest number is smaller are scaled as if it were this: zeros, without a division by 0
@@ -50,6 +48,15 @@ def mix(x: Array, weight: Int8, scales: Array, bias: Array) -> Array:
     edge = np.zeros((1, x.shape[1]))
     before, after = np.concatenate([edge, before])[:-1], np.concatenate([after, edge])[1:]
     return x + hardswish(before + here + after + bias)
+
+
+def softmax(logits: Array) -> Array:
+    """Softmax of each row of [n, m]; for m = 0 there is nothing to weigh."""
+    if logits.size == 0:
+        return logits
+    weights: Array = np.exp(logits - logits.max(axis=1, keepdims=True))
+    normalised: Array = weights / weights.sum(axis=1, keepdims=True)
+    return normalised
 
 
 def attend(own_keys: Array, other_keys: Array, other: Array) -> Array:
