@@ -47,6 +47,14 @@ struct Avx2 {
     const __m128i bytes = _mm_xor_si128(_mm_packs_epi16(words, words), _mm_set1_epi8(-128));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(to), bytes);
   }
+  static CMOW_INLINE void store_four_rounded(uint8_t* to, const Floats (&x)[4]) {
+    const Ints first = _mm256_packs_epi32(_mm256_cvtps_epi32(x[0]), _mm256_cvtps_epi32(x[1]));
+    const Ints second = _mm256_packs_epi32(_mm256_cvtps_epi32(x[2]), _mm256_cvtps_epi32(x[3]));
+    // Packing works on 16 bytes at a time: four numbers of each of the four vectors, and the same again.
+    const Ints order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    const Ints bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(first, second), order);
+    _mm256_storeu_si256(reinterpret_cast<Ints*>(to), _mm256_xor_si256(bytes, _mm256_set1_epi8(-128)));
+  }
 
   static CMOW_INLINE Ints load_ints(const void* from) { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); }
   static CMOW_INLINE Ints all_quads(const uint8_t* from) {

@@ -37,6 +37,14 @@ struct Avx512 {
     const __m128i rounded = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(x));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_xor_si128(rounded, _mm_set1_epi8(-128)));
   }
+  static CMOW_INLINE void store_four_rounded(uint8_t* to, const Floats (&x)[4]) {
+    const Ints first = _mm512_packs_epi32(_mm512_cvtps_epi32(x[0]), _mm512_cvtps_epi32(x[1]));
+    const Ints second = _mm512_packs_epi32(_mm512_cvtps_epi32(x[2]), _mm512_cvtps_epi32(x[3]));
+    // Packing works on 16 bytes at a time: four numbers of each of the four vectors, and so on.
+    const Ints order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const Ints bytes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(first, second));
+    _mm512_storeu_si512(to, _mm512_xor_si512(bytes, _mm512_set1_epi8(-128)));
+  }
 
   static CMOW_INLINE Ints load_ints(const void* from) { return _mm512_loadu_si512(from); }
   static CMOW_INLINE Ints all_quads(const uint8_t* from) {

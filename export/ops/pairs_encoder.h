@@ -93,9 +93,9 @@ constexpr size_t kMostProductRows = 6;  // rows of a register tile, at most
 constexpr size_t strips_of(size_t count) { return (count + kStrip - 1) / kStrip; }
 
 /// Size of a kernel's scratch memory in floats: sums of products, what the own tokens find, three features of it rounded
-/// (room for floats) with their scales, one row of them unrounded, and a tile of logits.
+/// (room for floats) with their scales, and a tile of logits.
 inline size_t PairKernel::scratch_size(const PairModel& model) const {
-  return kChunk * kStrip + kChunk * model.width + 3 * kChunk * (model.width + 1) + 3 * model.width + kMostProductRows * kStrip;
+  return kChunk * kStrip + kChunk * model.width + 3 * kChunk * (model.width + 1) + kMostProductRows * kStrip;
 }
 
 }  // namespace cmow

@@ -43,6 +43,9 @@ struct Portable {
     const Floats round = all(0x1.8p23f);  // adding it leaves no bits for a fraction
     store(to, (x + round) - round);
   }
+  static CMOW_INLINE void store_four_rounded(float* to, const Floats (&x)[4]) {
+    for (size_t i = 0; i < 4; ++i) store_rounded(to + i * kLanes, x[i]);
+  }
 
   template <int rows, int vectors, class Finish>
   static CMOW_INLINE void product_tile(const float* left, const float* right, const int32_t*, size_t depth, size_t width,

@@ -55,12 +55,11 @@ CMOW_INLINE typename S::Floats exponential(typename S::Floats x) {
   return S::times_power_of_2(sum, shifted);
 }
 
-/// The first `count` rows in tiles of nearly equal size: calls tile(first row, rows).
+/// Rows from `first` to before `last` in tiles of nearly equal size: calls tile(first row, rows).
 template <class S, class Tile>
-CMOW_INLINE void in_tiles(size_t count, const Tile& tile) {
-  size_t tiles = (count + S::kRows - 1) / S::kRows;
-  for (size_t first = 0; first < count; --tiles) {
-    const size_t rows = (count - first + tiles - 1) / tiles;
+CMOW_INLINE void in_tiles(size_t first, size_t last, const Tile& tile) {
+  for (size_t tiles = (last - first + S::kRows - 1) / S::kRows; tiles > 0; --tiles) {
+    const size_t rows = (last - first + tiles - 1) / tiles;
     tile(first, static_cast<int>(rows));
     first += rows;
   }
@@ -116,6 +115,11 @@ CMOW_INLINE void multiply(int rows, Rows left, Rows right, size_t depth, size_t 
 
 // --- products of whole numbers ---
 
+/// Rows that go through a product: `count` of them, but not row `gap`, which may be `count`.
+struct Span {
+  size_t count, gap;
+};
+
 /// One of the products that are summed up: rows of activations with their scales, and a packed weight.
 template <class S>
 struct Part {
@@ -134,14 +138,14 @@ inline void product_rows(int row_count, const typename S::Activation* left, cons
 
 /// One strip of a part's product, `width` columns from `strip` on: calls store(row, column in the strip, under + product).
 template <class S, int vectors = S::kVectors, class Store>
-CMOW_INLINE void multiply_strip(const Part<S>& part, size_t rows, size_t depth, size_t strip, size_t width, Rows under,
+CMOW_INLINE void multiply_strip(const Part<S>& part, Span rows, size_t depth, size_t strip, size_t width, Rows under,
                                 const Store& store, size_t column = 0) {
   const Product& product = *part.product;
   const auto* const weight = static_cast<const typename S::Weight*>(product.weight) + strip * depth;
   constexpr size_t kWidth = vectors * S::kLanes;
   for (; column + kWidth <= width; column += kWidth) {
     const float* const scales = product.scales + strip + column;
-    in_tiles<S>(rows, [&, column](size_t row, int count) CMOW_INLINED {
+    const auto tile = [&, column](size_t row, int count) CMOW_INLINED {
       const float* const row_scales = part.row_scales + row;
       const float* const below = under.at + row * under.stride + column;
       const auto finish = [&](int i, size_t j, typename S::Floats whole) CMOW_INLINED {
@@ -150,7 +154,8 @@ CMOW_INLINE void multiply_strip(const Part<S>& part, size_t rows, size_t depth, 
       };
       product_rows<S, S::kRows, vectors>(count, part.rows + row * depth, weight + column * S::kDepthStep,
                                          product.offsets + strip + column, depth, width, finish);
-    });
+    };
+    for (size_t first = 0, last = rows.gap; first < rows.count; first = last + 1, last = rows.count) in_tiles<S>(first, last, tile);
   }
   if constexpr (vectors > 1)
     if (column < width) multiply_strip<S, 1>(part, rows, depth, strip, width, under, store, column);
@@ -159,7 +164,7 @@ CMOW_INLINE void multiply_strip(const Part<S>& part, size_t rows, size_t depth, 
 /// Sum of the products of `parts` and the bias: calls last(row, column, lanes of the sum) once for all of it. A strip of weights
 /// serves all rows, at most kChunk, before the next one. `sums`: [kChunk, kStrip] to work in.
 template <class S, class Last>
-inline void sum_products(const Part<S>* parts, size_t part_count, size_t rows, size_t depth, size_t columns, const float* bias,
+inline void sum_products(const Part<S>* parts, size_t part_count, Span rows, size_t depth, size_t columns, const float* bias,
                          float* sums, const Last& last) {
   for (size_t strip = 0; strip < columns; strip += kStrip) {
     const size_t width = smaller_size(kStrip, columns - strip);
@@ -177,12 +182,19 @@ inline void sum_products(const Part<S>* parts, size_t part_count, size_t rows, s
 
 // --- activations ---
 
-/// Writes `x` [w], whose largest absolute number is `largest`, as activations, and their scale.
-template <class S>
-CMOW_INLINE void round_row(const float* x, size_t width, typename S::Floats largest, typename S::Activation* to, float* scale) {
+/// Writes a row of w numbers, whose largest absolute number is `largest`, as activations, and their scale. row(c) gives the
+/// numbers from column c on.
+template <class S, class Row>
+CMOW_INLINE void round_row(size_t width, typename S::Floats largest, typename S::Activation* to, float* scale, const Row& row) {
   const float most = S::most(S::larger(largest, S::all(kSmallestRow)));
   const auto factor = S::all(kLargestActivation / most);
-  for (size_t c = 0; c < width; c += S::kLanes) S::store_rounded(to + c, S::load(x + c) * factor);
+  size_t c = 0;
+  for (; c + 4 * S::kLanes <= width; c += 4 * S::kLanes) {
+    const typename S::Floats x[4] = {row(c) * factor, row(c + S::kLanes) * factor, row(c + 2 * S::kLanes) * factor,
+                                     row(c + 3 * S::kLanes) * factor};
+    S::store_four_rounded(to + c, x);
+  }
+  for (; c < width; c += S::kLanes) S::store_rounded(to + c, row(c) * factor);
   *scale = most / kLargestActivation;
 }
 
@@ -198,14 +210,13 @@ struct Softmax {
   float sum;
 };
 
-/// One pair, and memory that this thread alone uses.
-template <class S>
+/// One pair, and memory that this thread alone uses. `width` and `key_size` are known beforehand, or 0.
+template <class S, size_t width, size_t key_size>
 class PairWork {
  public:
   PairWork(const PairModel& model, const PairState& state, float* scratch)
-      : model_(model), state_(state), w_(model.width), q_(model.key_size), empty_row_(state.counts[0]), sums_(scratch),
-        found_(sums_ + kChunk * kStrip), rounded_scales_(found_ + kChunk * w_), row_(rounded_scales_ + 3 * kChunk),
-        logits_(row_ + 3 * w_), rounded_found_(reinterpret_cast<Activation*>(logits_ + kMostProductRows * kStrip)) {}
+      : model_(model), state_(state), w_(width != 0 ? width : model.width), q_(key_size != 0 ? key_size : model.key_size), empty_row_(state.counts[0]), sums_(scratch),
+        found_(sums_ + kChunk * kStrip), rounded_scales_(found_ + kChunk * w_), logits_(rounded_scales_ + 3 * kChunk), rounded_found_(reinterpret_cast<Activation*>(logits_ + kMostProductRows * kStrip)) {}
 
   void read(size_t first, size_t last) const {
     for (size_t row = first; row < last; ++row) {
@@ -236,6 +247,12 @@ class PairWork {
 
   size_t row_of(size_t side, size_t token) const { return side == 0 ? token : empty_row_ + 1 + token; }
 
+  /// `count` rows from `first` on, without the one that is no token.
+  Span span(size_t first, size_t count) const {
+    const bool has_gap = empty_row_ >= first && empty_row_ < first + count;
+    return {count, has_gap ? empty_row_ - first : count};
+  }
+
   /// Row of the activations before (0) or after (1) the convolution; they have one more row on both sides.
   Activation* rounded(size_t which, ptrdiff_t row) const {
     return static_cast<Activation*>(state_.rounded[which]) + static_cast<size_t>(row + 1) * w_;
@@ -261,7 +278,7 @@ class PairWork {
     const float* const x = state_.features[from] + row * w_;
     Floats largest = S::all(0.0f);
     for (size_t c = 0; c < w_; c += S::kLanes) largest = S::larger(largest, S::absolute(S::load(x + c)));
-    round_row<S>(x, w_, largest, rounded_row, scale);
+    round_row<S>(w_, largest, rounded_row, scale, [x](size_t c) CMOW_INLINED { return S::load(x + c); });
   }
 
   void mix_chunk(const PairBlock& block, size_t first, size_t count) const {
@@ -270,7 +287,7 @@ class PairWork {
     for (ptrdiff_t shift = -1; shift <= 1; ++shift)
       parts[shift + 1] = {rounded(0, at + shift), row_scale(0, at + shift), &block.mix[shift + 1]};
     float* const features = state_.features[0] + first * w_;
-    sum_products<S>(parts, 3, count, w_, w_, block.mix_bias, sums_, [this, features](size_t row, size_t c, Floats sum) CMOW_INLINED {
+    sum_products<S>(parts, 3, span(first, count), w_, w_, block.mix_bias, sums_, [this, features](size_t row, size_t c, Floats sum) CMOW_INLINED {
       float* const x = features + row * w_ + c;
       S::store(x, S::load(x) + hardswish<S>(sum));
     });
@@ -281,7 +298,7 @@ class PairWork {
   void write_keys(const PairBlock& block, size_t first, size_t count) const {
     const Part<S> part = {rounded(1, static_cast<ptrdiff_t>(first)), row_scale(1, static_cast<ptrdiff_t>(first)), &block.key};
     float* const keys = state_.keys + first * q_;
-    sum_products<S>(&part, 1, count, w_, q_, block.key_bias, sums_, [this, keys](size_t row, size_t c, Floats sum) CMOW_INLINED {
+    sum_products<S>(&part, 1, span(first, count), w_, q_, block.key_bias, sums_, [this, keys](size_t row, size_t c, Floats sum) CMOW_INLINED {
       S::store(keys + row * q_ + c, sum);
     });
     for (size_t row = 0; row < count; ++row)
@@ -302,7 +319,7 @@ class PairWork {
     const size_t offset = first * w_;
     const float* const from = state_.features[0] + offset;
     float* const to = state_.features[1] + offset;
-    sum_products<S>(parts, 4, count, w_, w_, block.fuse_bias, sums_, [this, from, to](size_t row, size_t c, Floats sum) CMOW_INLINED {
+    sum_products<S>(parts, 4, span(first, count), w_, w_, block.fuse_bias, sums_, [this, from, to](size_t row, size_t c, Floats sum) CMOW_INLINED {
       S::store(to + row * w_ + c, S::load(from + row * w_ + c) + hardswish<S>(sum));
     });
     for (size_t row = first; more && row < first + count; ++row) round_features(1, 0, row);
@@ -320,7 +337,7 @@ class PairWork {
     if (others == 0) memset(found_, 0, count * w_ * sizeof(float));
     for (size_t i = 0; i < count; ++i) softmax_[i] = {-FLT_MAX, 0.0f};
     for (size_t token = 0; token < others; token += kStrip)
-      in_tiles<S>(count, [&](size_t i, int rows) { attend_tile(1 - side, token, first + i, i, rows); });
+      in_tiles<S>(0, count, [&](size_t i, int rows) { attend_tile(1 - side, token, first + i, i, rows); });
     for (size_t i = 0; i < count; ++i) write_features(first + i, i, first + i - start);
   }
 
@@ -373,18 +390,20 @@ class PairWork {
     const float* const own = state_.features[0] + row * w_;
     const float* const sums = found_ + i * w_;
     const Floats inverse = S::all(softmax_[i].sum > 0.0f ? 1.0f / softmax_[i].sum : 0.0f);  // no other token: finds zero
+    const auto found = [=](size_t c) CMOW_INLINED { return S::load(sums + c) * inverse; };
+    const auto distance = [=](size_t c) CMOW_INLINED { return S::absolute(S::load(own + c) - found(c)); };
+    const auto product = [=](size_t c) CMOW_INLINED { return S::load(own + c) * found(c); };
     Floats largest[3] = {S::all(0.0f), S::all(0.0f), S::all(0.0f)};
     for (size_t c = 0; c < w_; c += S::kLanes) {
-      const Floats x = S::load(own + c), found = S::load(sums + c) * inverse;
-      const Floats features[3] = {found, S::absolute(x - found), x * found};
-#pragma GCC unroll 3
-      for (size_t f = 0; f < 3; ++f) {
-        largest[f] = S::larger(largest[f], S::absolute(features[f]));
-        S::store(row_ + f * w_ + c, features[f]);
-      }
+      largest[0] = S::larger(largest[0], S::absolute(found(c)));
+      largest[1] = S::larger(largest[1], distance(c));
+      largest[2] = S::larger(largest[2], S::absolute(product(c)));
     }
-    for (size_t f = 0; f < 3; ++f)
-      round_row<S>(row_ + f * w_, w_, largest[f], rounded_found_ + (f * kChunk + to) * w_, rounded_scales_ + f * kChunk + to);
+    Activation* const activations = rounded_found_ + to * w_;
+    float* const scales = rounded_scales_ + to;
+    round_row<S>(w_, largest[0], activations, scales, found);
+    round_row<S>(w_, largest[1], activations + kChunk * w_, scales + kChunk, distance);
+    round_row<S>(w_, largest[2], activations + 2 * kChunk * w_, scales + 2 * kChunk, product);
   }
 
   void pool_lanes(const float* features, size_t count, float* mean, float* most) const {
@@ -409,11 +428,17 @@ class PairWork {
   float* const sums_;            // [kChunk, kStrip]
   float* const found_;           // [kChunk, w]
   float* const rounded_scales_;  // [3, kChunk]
-  float* const row_;             // [3, w]
   float* const logits_;          // [kMostProductRows, kStrip]
   Activation* const rounded_found_;  // [3, kChunk, w]
   Softmax softmax_[kChunk];
 };
+
+/// Calls work(PairWork) for a pair of `model`; the sizes of the bundled model are known when this is compiled.
+template <class S, class Work>
+CMOW_INLINE void with_sizes(const PairModel& model, const PairState& state, float* scratch, const Work& work) {
+  if (model.width == 128 && model.key_size == 64) work(PairWork<S, 128, 64>(model, state, scratch));
+  else work(PairWork<S, 0, 0>(model, state, scratch));
+}
 
 /// The kernel of one instruction set.
 template <class S>
@@ -422,17 +447,17 @@ constexpr PairKernel pair_kernel(const char* isa) {
   return {
       isa, S::kPacking, sizeof(typename S::Activation),
       [](const PairModel& model, const PairState& state, size_t first, size_t last, float* scratch) {
-        PairWork<S>(model, state, scratch).read(first, last);
+        with_sizes<S>(model, state, scratch, [=](auto work) { work.read(first, last); });
       },
       [](const PairModel& model, const PairBlock& block, const PairState& state, size_t first, size_t last, float* scratch) {
-        PairWork<S>(model, state, scratch).mix(block, first, last);
+        with_sizes<S>(model, state, scratch, [=, &block](auto work) { work.mix(block, first, last); });
       },
       [](const PairModel& model, const PairBlock& block, const PairState& state, size_t first, size_t last, float* scratch) {
         const bool more = &block + 1 < model.blocks + model.block_count;
-        PairWork<S>(model, state, scratch).fuse(block, more, first, last);
+        with_sizes<S>(model, state, scratch, [=, &block](auto work) { work.fuse(block, more, first, last); });
       },
       [](const PairModel& model, const PairState& state, size_t side, float* out, float* scratch) {
-        PairWork<S>(model, state, scratch).pool(side, out);
+        with_sizes<S>(model, state, scratch, [=](auto work) { work.pool(side, out); });
       }};
 }
 
