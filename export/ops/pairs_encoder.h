@@ -93,9 +93,10 @@ constexpr size_t kMostProductRows = 6;  // rows of a register tile, at most
 constexpr size_t strips_of(size_t count) { return (count + kStrip - 1) / kStrip; }
 
 /// Size of a kernel's scratch memory in floats: sums of products, what the own tokens find, three features of it rounded
-/// (room for floats) with their scales, and a tile of logits.
+/// with their scales, and a tile of logits.
 inline size_t PairKernel::scratch_size(const PairModel& model) const {
-  return kChunk * kStrip + kChunk * model.width + 3 * kChunk * (model.width + 1) + kMostProductRows * kStrip;
+  const size_t rounded = 3 * kChunk * model.width * activation_size / sizeof(float);
+  return kChunk * kStrip + kChunk * model.width + 3 * kChunk + kMostProductRows * kStrip + rounded;
 }
 
 }  // namespace cmow
