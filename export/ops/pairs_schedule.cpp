@@ -68,9 +68,9 @@ double PairSchedule::work_of(int64_t pair) const {
 }
 
 size_t PairSchedule::workers_for(double work, size_t tasks) const {
-  const size_t worth = static_cast<size_t>(std::min(work / kWorkerWork, 1.0e6)) + 1;
-  const size_t threads = std::max(std::thread::hardware_concurrency(), 1u);
-  return std::min({worth, threads, tasks});
+  const size_t worth = std::min(static_cast<size_t>(std::min(work / kWorkerWork, 1.0e6)) + 1, tasks);
+  if (worth <= 1) return worth;  // without asking the system, which takes a microsecond
+  return std::min(worth, static_cast<size_t>(std::max(std::thread::hardware_concurrency(), 1u)));
 }
 
 PairState PairSchedule::state_of(int64_t pair, std::byte* memory, size_t& size) const {
