@@ -1,1 +1,1 @@
-"""The op ``ai.cmow::HybridEncode``: reference, portable ONNX body, and (in C++) the kernels for ONNX Runtime."""
+"""The ops of the domain ``ai.cmow``: references, portable ONNX bodies, and (in C++) the kernels for ONNX Runtime."""

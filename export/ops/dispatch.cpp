@@ -4,6 +4,7 @@
 
 #include "align_pairs.h"
 #include "hybrid_encode.h"
+#include "pairs_encoder.h"
 
 namespace cmow {
 namespace {
@@ -43,6 +44,16 @@ const AlignKernel& align_kernel_of(const Kernel& kernel) {
 #endif
   static_cast<void>(kernel);
   return portable_align_kernel;
+}
+
+const PairKernel& pair_kernel_of(const Kernel& kernel) {
+#ifdef CMOW_X86_64
+  __builtin_cpu_init();
+  if (&kernel == &avx512_kernel && __builtin_cpu_supports("avx512vnni")) return avx512_pair_kernel;
+  if (&kernel == &avx512_kernel || &kernel == &avx2_kernel) return avx2_pair_kernel;
+#endif
+  static_cast<void>(kernel);
+  return portable_pair_kernel;
 }
 
 const char* supported_isas() {

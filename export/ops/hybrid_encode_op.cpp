@@ -19,6 +19,7 @@
 #include "hybrid_encode_inputs.h"
 #include "ort_op.h"
 #include "hybrid_schedule.h"
+#include "pairs_op.h"
 
 namespace cmow {
 namespace {
@@ -106,6 +107,7 @@ ort::CustomOpDomain* make_domain(const ort::Api& api, const Kernel& kernel) {
   check(api.CreateCustomOpDomain("ai.cmow", &domain));
   check(api.CustomOpDomain_Add(domain, new Op<Session>(kernel)));  // ops and domain live as long as the process
   check(api.CustomOpDomain_Add(domain, new_align_pairs_op(align_kernel_of(kernel))));
+  check(api.CustomOpDomain_Add(domain, new_encode_pairs_op(pair_kernel_of(kernel))));
   add_cuda_ops(api, domain);
   return domain;
 }

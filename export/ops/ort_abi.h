@@ -52,7 +52,10 @@ struct Api {
   void (*ReleaseTensorTypeAndShapeInfo)(TensorInfo* info);                                                // 99
   void* gap_100[93];
   Status* (*KernelContext_GetGPUComputeStream)(const KernelContext* context, void** out);                 // 193
-  void* gap_194[80];
+  void* gap_194[55];
+  /// Input `index` where it is a constant of the model; `is_constant` says whether it is.
+  Status* (*KernelInfoGetConstantInput_tensor)(const KernelInfo* info, size_t index, int* is_constant, const Value** out);  // 249
+  void* gap_250[24];
   /// Calls task(data, 0 .. total - 1) on the session's own pool; batches = 0 lets the pool choose.
   Status* (*KernelContext_ParallelFor)(const KernelContext* context, void (*task)(void* data, size_t index),
                                        size_t total, size_t batches, void* data);                         // 274
@@ -62,6 +65,7 @@ static_assert(offsetof(Api, GetTensorTypeAndShape) == 65 * sizeof(void*));
 static_assert(offsetof(Api, KernelContext_GetInput) == 90 * sizeof(void*));
 static_assert(offsetof(Api, ReleaseTensorTypeAndShapeInfo) == 99 * sizeof(void*));
 static_assert(offsetof(Api, KernelContext_GetGPUComputeStream) == 193 * sizeof(void*));
+static_assert(offsetof(Api, KernelInfoGetConstantInput_tensor) == 249 * sizeof(void*));
 static_assert(offsetof(Api, KernelContext_ParallelFor) == 274 * sizeof(void*));
 
 /// What ONNX Runtime hands to `RegisterCustomOps` (`OrtApiBase`).

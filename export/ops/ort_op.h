@@ -6,6 +6,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "ort_abi.h"
@@ -79,11 +80,8 @@ inline std::string text(ort::ElementType type) {
   throw InvalidInput(std::string(tensor.name) + " must have shape " + expected + ", got " + text(tensor.shape));
 }
 
-/// Input `index`, which the op knows as `name`.
-inline Tensor read_input(const ort::Api& api, const ort::KernelContext* context, size_t index, const char* name) {
-  const ort::Value* value = nullptr;
-  check(api.KernelContext_GetInput(context, index, &value));
-  if (value == nullptr) throw InvalidInput(std::string(name) + " is missing");
+/// The tensor in `value`, which the op knows as `name`.
+inline Tensor read_tensor(const ort::Api& api, const ort::Value* value, const char* name) {
   Tensor tensor{name, ort::kUndefined, {}, nullptr};
   ort::TensorInfo* info = nullptr;
   check(api.GetTensorTypeAndShape(value, &info));
@@ -98,6 +96,22 @@ inline Tensor read_input(const ort::Api& api, const ort::KernelContext* context,
   check(api.GetTensorMutableData(const_cast<ort::Value*>(value), &data));  // the only accessor; the data is only read
   tensor.data = data;
   return tensor;
+}
+
+/// Input `index`, which the op knows as `name`.
+inline Tensor read_input(const ort::Api& api, const ort::KernelContext* context, size_t index, const char* name) {
+  const ort::Value* value = nullptr;
+  check(api.KernelContext_GetInput(context, index, &value));
+  if (value == nullptr) throw InvalidInput(std::string(name) + " is missing");
+  return read_tensor(api, value, name);
+}
+
+/// Input `index` where it is a constant of the model, known before any run; else null.
+inline const ort::Value* constant_input(const ort::Api& api, const ort::KernelInfo* info, size_t index) {
+  int is_constant = 0;
+  const ort::Value* value = nullptr;
+  check(api.KernelInfoGetConstantInput_tensor(info, index, &is_constant, &value));
+  return is_constant != 0 ? value : nullptr;
 }
 
 inline void check_offset_shape(const Tensor& cu_seqlens) {
@@ -138,7 +152,8 @@ inline void run_tasks(const ort::Api& api, const ort::KernelContext* context, si
 
 /// An op with one kernel and one output. `Session` is the op's state in one session: it has the kernel's type `SessionKernel`,
 /// the op's name `kName` and execution provider `kProvider`, the number of inputs `kInputs` and the first optional one
-/// `kFirstOptional`, is made of {api, kernel}, and has compute(context), which checks everything.
+/// `kFirstOptional`, is made of {api, kernel}, or of {api, kernel, info} where it takes what is known before a run, and has
+/// compute(context), which checks everything.
 template <class Session>
 struct Op : ort::CustomOp {
   const typename Session::SessionKernel& kernel;
@@ -159,14 +174,21 @@ struct Op : ort::CustomOp {
     GetVariadicInputHomogeneity = GetVariadicOutputHomogeneity = [](const CustomOp*) { return 1; };
     GetStartVersion = [](const CustomOp*) { return 1; };
     GetEndVersion = [](const CustomOp*) { return INT_MAX; };
-    CreateKernelV2 = [](const CustomOp* op, const ort::Api* api, const ort::KernelInfo*, void** out) {
-      return guarded(*api, Session::kName, [&] { *out = new Session{*api, static_cast<const Op*>(op)->kernel}; });
+    CreateKernelV2 = [](const CustomOp* op, const ort::Api* api, const ort::KernelInfo* info, void** out) {
+      return guarded(*api, Session::kName, [&] { *out = static_cast<const Op*>(op)->new_session(*api, info); });
     };
     KernelComputeV2 = [](void* session, ort::KernelContext* context) {
       const auto* self = static_cast<const Session*>(session);
       return guarded(self->api, Session::kName, [&] { self->compute(context); });
     };
     KernelDestroy = [](void* session) { delete static_cast<Session*>(session); };
+  }
+
+  Session* new_session(const ort::Api& api, [[maybe_unused]] const ort::KernelInfo* info) const {
+    if constexpr (std::is_constructible_v<Session, const ort::Api&, decltype(kernel), const ort::KernelInfo*>)
+      return new Session(api, kernel, info);
+    else
+      return new Session{api, kernel};
   }
 };
 

@@ -1,4 +1,4 @@
-"""The two ops by name, inputs and output, as models, schemas and translations need them."""
+"""The ops by name, inputs and output, as models, schemas and translations need them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from export.ops.hybrid_body import DOMAIN, OP_TYPE
 
 VERSION = 1
 
-FLOAT, INT64 = "tensor(float)", "tensor(int64)"
+FLOAT, INT8, INT64 = "tensor(float)", "tensor(int8)", "tensor(int64)"
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,33 @@ HYBRID_ENCODE = Signature(
     },
     "embedding",
     optional=("scales",),
-    type_constraints=(("T", [FLOAT, "tensor(float16)", "tensor(int8)"], "one type for all tables"),),
+    type_constraints=(("T", [FLOAT, "tensor(float16)", INT8], "one type for all tables"),),
 )
 
 ALIGN_PAIRS = Signature(
     "AlignPairs",
     {"keys": FLOAT, "values": FLOAT, "cu_seqlens": INT64, "pairs": INT64, "weight": FLOAT, "bias": FLOAT},
+    "pooled",
+)
+
+ENCODE_PAIRS = Signature(
+    "EncodePairs",
+    {
+        "token_ids": INT64,
+        "cu_seqlens": INT64,
+        "pairs": INT64,
+        "rows": INT8,
+        "scales": FLOAT,
+        "places": FLOAT,
+        "mix": INT8,
+        "mix_scales": FLOAT,
+        "mix_bias": FLOAT,
+        "key": INT8,
+        "key_scales": FLOAT,
+        "key_bias": FLOAT,
+        "fuse": INT8,
+        "fuse_scales": FLOAT,
+        "fuse_bias": FLOAT,
+    },
     "pooled",
 )
