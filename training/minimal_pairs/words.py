@@ -1,7 +1,7 @@
-"""Words to build sentences of: seed lists, what a data folder's training text adds, and their split by hash.
+"""Words to build sentences of: lists, what a data folder's training text adds, and their split by hash.
 
-Lists in the code are small on purpose where construction depends on them (who can chase whom); names, people, animals,
-things and adjectives grow from captions and NLI premises by frequent, simple patterns.
+Lists (``lists/words.txt``) are by hand where construction depends on them (who can chase whom); people and things grow
+from captions and NLI premises by frequent, simple patterns.
 """
 
 from __future__ import annotations
@@ -9,17 +9,19 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from training.data.files import task_sentences
-from training.minimal_pairs.inflection import Verb
+from training.minimal_pairs.inflection import Verb, with_article
 
 Split = Literal["train", "dev"]
 T = TypeVar("T")
+WORDS = Path(__file__).parent / "lists" / "words.txt"
 
 
 def listed(text: str) -> tuple[str, ...]:
@@ -28,63 +30,25 @@ def listed(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in words if word.strip())
 
 
+@cache
+def word_lists() -> dict[str, tuple[str, ...]]:
+    """Words by class, each once, in the order of ``lists/words.txt``."""
+    lists: dict[str, list[str]] = {}
+    for line in WORDS.read_text().splitlines():
+        if line.startswith("["):
+            found = lists.setdefault(line.strip("[]"), [])
+        elif line and not line.startswith("#"):
+            found += [word.strip() for word in line.split(",") if word.strip()]
+    return {name: tuple(dict.fromkeys(words)) for name, words in lists.items()}
+
+
 DEV_SHARE = 0.2  # of words and of frames
 LEAST = 4  # times that a harvested word must have been seen
 
-NAMES = listed("""
-    Ann Ben Carla David Emma Frank Grace Henry Ines Jack Karen Leo Maria Nick Olga Paul Rosa Sam Tina Victor Wendy
-    Alice Bob Charlie Diana Eric Fatima George Hannah Ivan Julia Kevin Laura Mark Nora Oscar Peter Quinn Rachel
-    Steve Tom Ursula Vera Will Yara Zoe Ahmed Bianca Carlos Daisy Elena Felix Gina Hugo Irene James Kate Luis Mia
-    Noah Olivia Pedro Ruth Sara Theo Amir Bruno Clara Dan Eva Finn Gloria Hana Isaac Joan Kofi Lena Max Nina Omar
-    Priya Ravi Sofia Tariq Uma
-    """)
-SURNAMES = listed("""
-    Smith Jones Brown Garcia Miller Davis Wilson Moore Taylor Lee Walker Hall Young King Wright Hill Green Baker
-    """)
-PLACES = listed("""
-    London Paris Rome Berlin Madrid Vienna Prague Athens Dublin Lisbon Oslo Warsaw Boston Chicago Denver Seattle
-    Miami Dallas Toronto Sydney Tokyo Delhi Cairo Nairobi Lima Bogota Munich Hamburg Milan Naples Lyon Geneva Zurich
-    Brussels Amsterdam Stockholm Helsinki Budapest Istanbul Moscow Kyiv Beijing Shanghai Seoul Bangkok Singapore
-    Mumbai Karachi Houston Phoenix Atlanta Detroit Montreal Vancouver Porto Valencia Krakow Glasgow Leeds Bristol
-    York Oxford
-    """)
-PEOPLE = listed("""
-    man|woman|boy|girl|doctor|teacher|lawyer|farmer|singer|nurse|judge|soldier|student|artist|chef|driver|manager|tourist
-    guard|pilot|clerk|banker|writer|painter|player|coach|mayor|waiter|reporter|scientist|actor|dancer|cyclist|runner
-    child|lady|father|mother|brother|sister|neighbor|client|engineer|professor|captain|swimmer|plumber|baker|sailor
-    """)
-ANIMALS = listed("""
-    dog cat horse cow goat sheep pig monkey bear fox rabbit duck elephant lion tiger wolf donkey puppy kitten
-    """)
-THINGS = listed("""
-    ball|book|car|bike|cup|table|chair|box|bag|hat|coat|shirt|phone|lamp|guitar|camera|boat|truck|bottle|plate|knife|key
-    letter|picture|ticket|watch|ring|bowl|basket|pen|blanket|umbrella|kite|ladder|bench|door|window|rope|helmet|jacket
-    """)
-COLORS = listed("""
-    red blue green yellow black white brown purple orange pink gray golden
-    """)
-SIZES = listed("""
-    big small old new heavy light long short wide narrow wooden plastic clean dirty expensive cheap
-    """)
-VERBS_BETWEEN_PEOPLE = listed("""
-    praise|criticize|thank|blame|follow|help|call|visit|invite|love|hate|trust|admire|ignore|push|hug|kiss|greet|defeat
-    beat|hire|fire|teach|warn|accuse|arrest|attack|rescue|save|protect|defend|hurt|insult|interview|interrupt|forgive
-    pay|promote|replace|catch|tease|train|treat|marry|miss|notice|recognize|remember|respect|support|welcome|hear|see
-    find|meet|photograph|paint|lift|carry|chase|bite|kick|shoot|stop|guide|lead|question|sue|threaten|watch|fool|cheat
-    overtake|hide|hit|tickle|mention|describe|advise|betray|comfort|embarrass|encourage|frighten|lecture|mock|punish
-    """)
-VERBS_ON_THINGS = listed("""
-    carry|hold|throw|buy|sell|wash|paint|break|repair|clean|steal|hide|find|lose|move|open|close|lift|drop|kick|draw
-    build|burn|collect|deliver|inspect|order|pack|push|pull|rent|return|take|use|wear|photograph|borrow|catch|polish
-    """)
-ACTIONS = listed("""
-    sleep|leave|arrive|laugh|cry|dance|sing|swim|run|work|cook|smile|wait|speak|study|shout|jump|eat|rest|pray|resign
-    sneeze|complain|apologize|vote|win|move|travel|exercise|practice|graduate|retire|knock|whisper|yawn|cough|drive
-    """)
-MOMENTS = listed("""
-    yesterday|last week|on Monday|this morning|in May|last night|at noon|on Sunday|in 2019|after lunch
-    """)
-WHERE = listed("in the park|at the station|on the beach|in the kitchen|near the lake|at school|in the street|at work")
+OTHERS = (
+    *("spots", "vehicles", "groups", "foods", "pastimes", "languages", "formats", "money", "measures", "software"),
+    *("happenings", "looks", "traits", "beasts", "moments", "later", "where", "counted", "met"),
+)
 
 # Acts of people in captions: what does one of these is somebody.
 ACTS = (
@@ -131,7 +95,7 @@ def frames_of(frames: Sequence[T], split: Split) -> list[T]:
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Words of one split."""
+    """Words of one split; ``others`` holds those of the lists that have no field of their own."""
 
     split: Split
     names: Sequence[str]
@@ -144,32 +108,38 @@ class Lexicon:
     between: Sequence[Verb]
     on_things: Sequence[Verb]
     actions: Sequence[Verb]
+    others: Mapping[str, Sequence[str]]
+    verbs: Mapping[str, Sequence[Verb]]  # of animals, vehicles and groups
     sentences: Sequence[str]
+    matching: dict[str, list[str]] = field(default_factory=dict, compare=False, repr=False)  # sentences by pattern
 
     @classmethod
     def of(cls, split: Split, sentences: Iterable[str] = ()) -> Lexicon:
-        """The seed words of ``split``, and what ``sentences`` add; of these a share is kept, to be edited."""
+        """The listed words of ``split``, and what ``sentences`` add; of these a share is kept, to be edited."""
         texts = of_split(sentences, split)
         people, things = _harvest(texts)
+        lists = word_lists()
 
-        def words(seed: Iterable[str], more: Iterable[str] = ()) -> list[str]:
-            return of_split((word.strip() for word in [*seed, *more] if word.strip()), split)
+        def words(name: str, more: Iterable[str] = ()) -> list[str]:
+            return of_split([*lists[name], *more], split)
 
-        def verbs(seed: Iterable[str]) -> list[Verb]:
-            return [Verb.of(word) for word in words(seed)]
+        def verbs(name: str) -> list[Verb]:
+            return [Verb.of(word) for word in words(name)]
 
         return cls(
             split=split,
-            names=words(NAMES),
-            surnames=words(SURNAMES),
-            places=words(PLACES),
-            people=words(PEOPLE, people),
-            animals=words(ANIMALS),
-            things=words(THINGS, things),
-            looks=words([*COLORS, *SIZES]),
-            between=verbs(VERBS_BETWEEN_PEOPLE),
-            on_things=verbs(VERBS_ON_THINGS),
-            actions=verbs(ACTIONS),
+            names=words("names"),
+            surnames=words("surnames"),
+            places=words("places"),
+            animals=words("animals"),
+            looks=words("looks"),
+            people=words("people", people),
+            things=words("things", things),
+            between=verbs("between"),
+            on_things=verbs("on things"),
+            actions=verbs("actions"),
+            others={name: words(name) for name in OTHERS},
+            verbs={name: verbs(name) for name in ("animal acts", "vehicle acts", "group acts")},
             sentences=texts,
         )
 
@@ -181,14 +151,42 @@ class Lexicon:
     def agents(self, chance: random.Random, count: int = 2) -> list[str]:
         """``count`` different people (or animals) as subjects: all by name, or all with an article."""
         kind = chance.random()
-        if kind < 0.45:
+        if kind < 0.4:
             return chance.sample(self.names, count)
-        nouns = self.animals if kind > 0.9 and len(self.animals) >= count else self.people
-        return [f"the {noun}" for noun in chance.sample(nouns, count)]
+        nouns = self.animals if kind > 0.88 and len(self.animals) >= count else self.people
+        found = chance.sample(nouns, count)
+        if kind < 0.5:
+            traits = chance.sample(self.others["beasts" if nouns is self.animals else "traits"], count)
+            return [f"the {trait} {noun}" for trait, noun in zip(traits, found, strict=True)]
+        return [f"the {noun}" for noun in found]
+
+    def listed(self, name: str, chance: random.Random, count: int = 2) -> list[str]:
+        """``count`` different words of the class ``name``, as they stand in a sentence."""
+        if name == "agents":
+            return self.agents(chance, count)
+        if name == "names":
+            return chance.sample(self.names, count)
+        if name == "things":
+            return [f"the {noun}" for noun in chance.sample(self.things, count)]
+        if name == "bare":
+            return chance.sample([*self.people, *self.animals] if chance.random() < 0.2 else self.people, count)
+        if name in ("clauses", "pastclauses"):
+            acts = chance.sample(self.actions, count)
+            past = name == "pastclauses"
+            return [
+                f"{who} {act.past if past else act.present}"
+                for who, act in zip(self.agents(chance, count), acts, strict=True)
+            ]
+        return chance.sample(self.places if name == "places" else self.others[name], count)
+
+    def an(self, chance: random.Random) -> str:
+        """A thing, with its article."""
+        return with_article(chance.choice(self.things))
 
 
 def _harvest(texts: Sequence[str]) -> tuple[list[str], list[str]]:
     """Nouns that people (or other agents) and things go by in ``texts``, the frequent ones, by simple patterns."""
+    lists = word_lists()
     agents, things = Counter[str](), Counter[str]()
     for text in texts:
         agents.update(_AGENT.findall(text))
@@ -196,8 +194,8 @@ def _harvest(texts: Sequence[str]) -> tuple[list[str], list[str]]:
     # A thing is what is never seen to act; plurals and words of more than one kind are left out.
     known = [noun for noun, times in agents.items() if times >= LEAST and not noun.endswith(("s", "ing", "ed"))]
     unmoved = (noun for noun, times in things.items() if times >= 2 * LEAST and noun not in agents)
-    return [noun for noun in known if noun not in (*THINGS, *ANIMALS, *NOT_PEOPLE)], [
+    return [noun for noun in known if noun not in (*lists["things"], *lists["animals"], *NOT_PEOPLE)], [
         noun
         for noun in unmoved
-        if not noun.endswith(("s", "ing", "ed", "ly")) and noun not in (*NOT_THINGS, *COLORS, *ANIMALS)
+        if not noun.endswith(("s", "ing", "ed", "ly")) and noun not in (*NOT_THINGS, *lists["looks"], *lists["animals"])
     ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from training.minimal_pairs.inflection import Verb, in_words, plural, with_article
-from training.minimal_pairs.words import ACTIONS, VERBS_BETWEEN_PEOPLE, VERBS_ON_THINGS
+from training.minimal_pairs.words import word_lists
+
+VERBS = [verb for name, verbs in word_lists().items() if name in ("between", "on things", "actions") for verb in verbs]
 
 
 @pytest.mark.parametrize(
@@ -30,10 +32,10 @@ def test_verbs(base: str, present: str, past: str, participle: str, progressive:
     assert (verb.participle, verb.progressive) == (participle, progressive)
 
 
-@pytest.mark.parametrize("base", [*VERBS_BETWEEN_PEOPLE, *VERBS_ON_THINGS, *ACTIONS])
+@pytest.mark.parametrize("base", sorted({*VERBS}))
 def test_no_listed_verb_is_left_without_a_plausible_form(base: str) -> None:
     verb = Verb.of(base)
-    assert verb.progressive.endswith("ing")
+    assert verb.progressive.split()[0].endswith("ing")
     assert not verb.past.endswith(("yed", "eed")) or base.endswith(("ay", "ey", "oy"))
     assert "  " not in verb.past
 
