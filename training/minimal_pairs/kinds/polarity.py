@@ -146,7 +146,7 @@ def _opposed(kind: str, pair: Opposites, words: Lexicon, chance: random.Random) 
     wrong = OPPOSED if pair.of in STATES or pair.of in ("frequency", "prepositions") else EXCHANGED
     more: list[tuple[str, Relation]] = []
     if pair.of in STATES and found_ways[0].mood == "statement":
-        way = some_way(section, words, chance, "plain")
+        way = found_ways[0]
         denied, not_so = (way.say(Fill(extras, O=f"not {word}")) for word in (other, one))
         more = [(denied, SAME if pair.complete else IMPLIED), (not_so, OPPOSED)]
     return contrast(kind, found_ways, meant, opposed, wrong, more, plain=chance.random() < 0.5)
