@@ -1,6 +1,11 @@
 """Minimal pairs without end: every kind in turn, deterministic by seed; and a set to score generalisation on.
 
-``HELD_OUT`` kinds are never generated for training: what is learnt of the others should carry over to them.
+What is new in dev: every frame, but for a time, a place or nothing put around one (of roles, half of dev's items have
+training's frames in a tense that training has not); every name, place, noun, verb and adjective that fills a frame.
+Not new: auxiliaries, quantifiers, numbers, units (dev has other amounts), months, relations that a frame names (parent
+and child), opposites, acts and how to undo them. Of the last two some are dev's alone, the kinds of ``UNSEEN``:
+"opposites unseen" and "switches unseen". Real sentences are other ones, edited in the same ways. ``HELD_OUT`` kinds are
+never generated for training: what is learnt of the others should carry over to them.
 """
 
 from __future__ import annotations
@@ -9,7 +14,7 @@ import random
 from collections.abc import Callable, Iterator
 from itertools import count, islice
 
-from training.minimal_pairs.kinds import measures, order, polarity, real, roles, switches
+from training.minimal_pairs.kinds import logic, measures, order, polarity, real, roles, switches
 from training.minimal_pairs.relations import Item, Pair, Triple
 from training.minimal_pairs.words import Lexicon
 
@@ -60,6 +65,8 @@ KINDS: dict[Kind, int] = {
     real.real_opposites: 2,
     real.real_negations: 2,
     real.unrelated: 3,
+    logic.connectives: 3,
+    logic.nothing_in_common: 4,
 }
 HELD_OUT: tuple[Kind, ...] = (roles.possessives, roles.causes)
 HELD_OUT_NAMES = ("possessives", "causes")  # as their items name them

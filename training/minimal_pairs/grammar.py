@@ -157,7 +157,7 @@ class Way:
 
 def finish(text: str, mood: str) -> str:
     """``text`` as a sentence of ``mood``; a search query stays as it is."""
-    return text if mood == "query" else sentence(text, STOPS[MOODS[mood]])
+    return text if mood == "query" else sentence(text, "" if text.endswith("?") else STOPS[MOODS[mood]])
 
 
 def said(text: str) -> str:
@@ -209,13 +209,17 @@ def contrast(
     wrong: Relation = Relation.EXCHANGED,
     more: Sequence[tuple[str, Relation]] = (),
     plain: bool = False,
+    again: tuple[Fill, Fill] | None = None,
 ) -> Item:
     """The anchor, said in the first of ``found``, and each other way twice: of what is meant, and of the other thing.
 
     So frames and words say nothing of the relation. With ``plain`` the anchor's own frame says the other thing too.
+    ``again`` is both in other words, for all but the anchor.
     """
     first = found[0]
     anchor = first.say(meant)
+    if again is not None:
+        meant, exchanged = again
     others: dict[str, Relation] = {}
     for way in found[1:]:
         others.setdefault(way.say(meant), Relation.SAME)

@@ -29,6 +29,7 @@ IRREGULAR = {
     sting stung stung|strike struck struck|swing swung swung|tear tore torn|upset upset upset|weep wept wept
     think thought thought|come came come|become became become|sink sank sunk|swear swore sworn|say said said
     mean meant meant|kneel knelt knelt|lie lied lied|let let let|overtake overtook overtaken|blow blew blown
+    have had had|bleed bled bled
     foresee foresaw foreseen|rewrite rewrote rewritten|misunderstand misunderstood misunderstood|bet bet bet
     """.replace("\n", "|").split("|")
     if line.split()
@@ -36,12 +37,25 @@ IRREGULAR = {
 PLURALS = {"man": "men", "woman": "women", "child": "children", "person": "people", "wolf": "wolves", "wife": "wives"}
 PLURALS |= {"sheep": "sheep", "deer": "deer", "fish": "fish", "moose": "moose", "bison": "bison", "calf": "calves"}
 PLURALS |= {"leaf": "leaves", "shelf": "shelves", "loaf": "loaves", "thief": "thieves", "scarf": "scarves"}
-PLURALS |= {"salesman": "salesmen", "jeep": "jeeps"}
+PLURALS |= {"salesman": "salesmen", "photo": "photos", "rhino": "rhinos", "hippo": "hippos"}
 PLURALS |= {"fisherman": "fishermen", "policeman": "policemen", "mouse": "mice", "goose": "geese", "knife": "knives"}
 DOUBLED = frozenset(
     (
         *("kidnap", "admit", "permit", "unpin", "unplug", "unzip", "unclip", "unwrap", "forget", "begin", "refer"),
-        *("transfer", "prefer", "submit", "commit", "outrun", "upset", "forbid", "unstop", "overrun", "equip"),
+        *(
+            "transfer",
+            "prefer",
+            "submit",
+            "commit",
+            "outrun",
+            "upset",
+            "forbid",
+            "unstop",
+            "overrun",
+            "equip",
+            "control",
+            "outwit",
+        ),
     )
 )
 NUMBERS = (
@@ -49,7 +63,7 @@ NUMBERS = (
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
 )
 VOWELS = "aeiou"
-_SHORT = re.compile(r"(?:[^aeiou]*|.*qu)[aeiou][^aeiouwxy]")
+_SHORT = re.compile(r"[^aeiou]*(?:qu)?[aeiou][^aeiouwxy]")
 
 
 @dataclass(frozen=True)

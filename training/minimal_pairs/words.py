@@ -13,10 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from training.data.files import task_sentences
+from training.data.files import plain_sentences, task_sentences
 from training.minimal_pairs.inflection import Verb, with_article
 
 Split = Literal["train", "dev"]
@@ -43,12 +44,16 @@ def word_lists() -> dict[str, tuple[str, ...]]:
 
 
 DEV_SHARE = 0.2  # of words and of frames
+RUNNING_TEXT = 150_000  # sentences of running text among those to edit
 LEAST = 4  # times that a harvested word must have been seen
 
 OTHERS = (
     *("spots", "vehicles", "groups", "foods", "pastimes", "languages", "formats", "money", "measures", "software"),
-    *("happenings", "looks", "traits", "beasts", "moments", "later", "where", "counted", "met"),
+    *("acts on things", "modifiers", "titles", "companies", "countries", "teams"),
+    *("happenings", "looks", "traits", "beasts", "moments", "later", "where", "counted", "met", "alike"),
 )
+
+ACTS_OF = ("animal acts", "vehicle acts", "group acts", "country acts", "team acts")
 
 # Acts of people in captions: what does one of these is somebody.
 ACTS = (
@@ -123,8 +128,10 @@ class Lexicon:
         def words(name: str, more: Iterable[str] = ()) -> list[str]:
             return of_split([*lists[name], *more], split)
 
+        seen = _alike_in_training() if split == "dev" else frozenset[str]()
+
         def verbs(name: str) -> list[Verb]:
-            return [Verb.of(word) for word in words(name)]
+            return [Verb.of(word) for word in words(name) if word not in seen]
 
         return cls(
             split=split,
@@ -135,18 +142,21 @@ class Lexicon:
             looks=words("looks"),
             people=words("people", people),
             things=words("things", things),
-            between=verbs("between"),
-            on_things=verbs("on things"),
+            between=[verb for verb in verbs("between") if split == "train" or verb.plain not in _alike_in_training()],
+            on_things=[
+                verb for verb in verbs("on things") if split == "train" or verb.plain not in _alike_in_training()
+            ],
             actions=verbs("actions"),
             others={name: words(name) for name in OTHERS},
-            verbs={name: verbs(name) for name in ("animal acts", "vehicle acts", "group acts")},
+            verbs={name: verbs(name) for name in ACTS_OF},
             sentences=texts,
         )
 
     @classmethod
     def harvest(cls, data: Path, split: Split) -> Lexicon:
         """The lexicon of ``split`` with words from the training text below ``data``; its dev files are not read."""
-        return cls.of(split, sorted(set(task_sentences(data))))
+        known = sorted({*task_sentences(data), *islice(plain_sentences(data), RUNNING_TEXT)})
+        return cls.of(split, known)
 
     def agents(self, chance: random.Random, count: int = 2) -> list[str]:
         """``count`` different people (or animals) as subjects: all by name, or all with an article."""
@@ -182,6 +192,13 @@ class Lexicon:
     def an(self, chance: random.Random) -> str:
         """A thing, with its article."""
         return with_article(chance.choice(self.things))
+
+
+@cache
+def _alike_in_training() -> frozenset[str]:
+    """Verbs that training has beside others of their meaning."""
+    groups = of_split((*word_lists()["alike"], *word_lists()["acts on things"]), "train")
+    return frozenset(verb for group in groups for verb in group.split("/"))
 
 
 def _harvest(texts: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -315,12 +315,12 @@ def test_held_out_kinds_are_not_for_training(train: Lexicon, dev: Lexicon) -> No
     assert held_out < dev_items(dev, 0, 2).keys()
 
 
-def test_only_training_text_is_read(tmp_path: Path) -> None:
+def test_dev_files_are_not_read(tmp_path: Path) -> None:
     write_rows(tmp_path / "nli/snli/train.jsonl.gz", [{"sentence1": "A b.", "sentence2": "C d.", "label": "neutral"}])
     write_rows(tmp_path / "nli/snli/dev.jsonl.gz", [{"sentence1": "X y.", "sentence2": "Z z.", "label": "neutral"}])
     write_lines(tmp_path / "text/plain.txt.gz", ["Some text."])
     read = {text for split in ("train", "dev") for text in Lexicon.harvest(tmp_path, split).sentences}  # type: ignore[arg-type]
-    assert read == {"A b.", "C d."}
+    assert read == {"A b.", "C d.", "Some text."}
 
 
 def test_a_harvest_adds_people_and_things() -> None:

@@ -6,6 +6,7 @@ Adjectives, units, months and numbers are the same in both splits; frames and wh
 from __future__ import annotations
 
 import random
+import re
 
 from training.minimal_pairs.grammar import (
     Extras,
@@ -100,7 +101,8 @@ UNITS = (
 
 def comparatives(words: Lexicon, chance: random.Random) -> Item:
     """Taller than, shorter than, not as tall as."""
-    section = chance.choice(sections_of("measures", "comparatives") * 2 + sections_of("measures", "comparatives")[:2])
+    each = sections_of("measures", "comparatives")
+    (section,) = chance.choices(each, [_OFTEN.get(section.name, 1) for section in each])
     if section.name in ("adjective", "ask", "search"):
         return _graded(section, words, chance)
     a, b = words.listed("things", chance) if section.name == "costs" else words.agents(chance)
@@ -116,6 +118,7 @@ def comparatives(words: Lexicon, chance: random.Random) -> Item:
     return contrast("comparatives", found, meant, exchanged, OPPOSED, plain=chance.random() < 0.4)
 
 
+_OFTEN = {"adjective": 8, "ask": 4, "search": 2, "having": 2, "doing": 2}
 _POSITIVE = frozenset(more for _, more, _ in WAYS)
 
 
@@ -150,7 +153,10 @@ def some_number(chance: random.Random) -> int:
 
 def _bought(way: Way) -> bool:
     """Whether what is counted cannot be people."""
-    free = ("there are", "there were", "counted", "saw", "mentions", "pictures", "total", "will find")
+    free = (
+        *("there are", "there were", "counted", "saw", "mentions", "pictures", "will find", "passed", "in a row"),
+        *("in the park", "seen", "are there"),
+    )
     return way.mood != "statement" or not any(words in way.frame for words in free)
 
 
@@ -237,12 +243,20 @@ _COUNTING = (*sections_of("measures", "counting")[:1] * 3, *sections_of("measure
 
 def quantifiers(words: Lexicon, chance: random.Random) -> Item:
     """All, some, most and none; with none before them the weaker ones."""
-    noun, verb = plural(chance.choice(words.people)), chance.choice(words.actions).past
     section = sections_of("measures", "quantified")[0]
-    way, extras = some_way(section, words, chance, None), Extras(words, chance, P=noun, V=verb)
+    way, extras = some_way(section, words, chance, None), Extras(words, chance)
+    verb, kind = chance.choice(words.actions), chance.randrange(4)
+    extras["P"] = plural(chance.choice(words.people if kind else words.things))
+    extras["V"] = verb.past if kind else f"were {chance.choice(words.looks)}"
+    dated = _DATED.search(way.frame) is not None
+    if not dated and chance.random() < 0.5:
+        now = (verb.plain, f"are {verb.progressive}", f"will {verb.plain}", f"have {verb.participle}")
+        extras["V"] = chance.choice(now) if kind else f"are {chance.choice(words.looks)}"
+    many = not str(extras["V"]).startswith("will") and extras["V"] != verb.past
 
     def put(quantifiers_: tuple[str, ...]) -> str:
-        return way.say(Fill(extras, Q=chance.choice(quantifiers_)))
+        fitting = [one for one in quantifiers_ if not (many and _SINGULAR.search(one))]
+        return way.say(Fill(extras, Q=chance.choice(fitting)))
 
     every, none, some, most, few, not_all, half, third = _QUANTIFIERS if chance.random() < 0.6 else _BARE
     table: tuple[tuple[tuple[str, ...], tuple[tuple[tuple[str, ...], Relation], ...]], ...] = (
@@ -262,6 +276,8 @@ def quantifiers(words: Lexicon, chance: random.Random) -> Item:
     return Item("quantifiers", anchor, tuple(found.items()), way.mood)
 
 
+_DATED = re.compile(r"last|yesterday|evening|after|in the end")
+_SINGULAR = re.compile(r"\bone of|each of")
 # All, none, some, most, few, not all, half, a third: of those there are, and in general.
 _QUANTIFIERS: tuple[tuple[str, ...], ...] = (
     ("all the", "all of the", "every one of the", "each of the", "one hundred percent of the"),

@@ -51,6 +51,11 @@ _SIDES = re.compile(
 _LEAD = re.compile(r"^((?:In|On|At|After|Before|During|Since|By) [\w' ]{2,28}), ([\w'].*[\w'])\.?$")
 _CONTRACTED = {"did not": "didn't", "is not": "isn't", "was not": "wasn't", "do not": "don't", "are not": "aren't"}
 _CONTRACTED |= {"does not": "doesn't", "cannot": "can't", "could not": "couldn't", "would not": "wouldn't"}
+# Starts that can be written small, and what a sentence rather than a phrase has.
+_STARTS = re.compile(
+    r"(?:The|An?|This|That|It|There|He|She|They|We|Some|Two|Three|His|Her|What|How|Why|When|Where|Is|Are|Do) "
+)
+_FINITE = re.compile(r"\b(?:is|are|was|were|has|have|had|can|will|would|did|does|do|must|could)\b")
 LEADS = {
     "train": (
         "It is true that",
@@ -93,9 +98,7 @@ def harmless(text: str, words: Lexicon, chance: random.Random) -> Change:
     if any(long in text for long in _CONTRACTED):
         ways += [_contract] * 2
     lead = chance.choice((ASKED if text.endswith("?") else LEADS)[words.split])
-    if re.match(
-        r"(?:The|An?|This|That|It|There|He|She|They|We|Some|Two|Three|His|Her|What|How|Why|When|Where|Is|Are|Do) ", text
-    ):
+    if _STARTS.match(text) and (text.endswith("?") or _FINITE.search(text)):
         ways += [lambda text, _: f"{lead} {text[0].lower()}{text[1:]}"] * 3
     return chance.choice(ways)
 
@@ -320,7 +323,7 @@ _AMBIGUOUS = frozenset(
 
 @cache
 def _opposite_pattern() -> re.Pattern[str]:
-    return re.compile(rf"\b({'|'.join(sorted(_opposite_words(), key=len, reverse=True))})\b")
+    return re.compile(rf"\b({'|'.join(sorted(_opposite_words(), key=len, reverse=True))})\b(?!-)")
 
 
 def _oppose(text: str, chance: random.Random) -> str | None:

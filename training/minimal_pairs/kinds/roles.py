@@ -15,7 +15,7 @@ SAME, EXCHANGED, OPPOSED = Relation.SAME, Relation.EXCHANGED, Relation.OPPOSED
 IMPLIED, IMPLYING, NEUTRAL = Relation.IMPLIED, Relation.IMPLYING, Relation.NEUTRAL
 
 SHELLS = ("plain", "time", "place", "said", "report", "fact", "thought", "whether", "command")
-SHELL_WEIGHTS = (40, 12, 6, 8, 6, 8, 4, 8, 3)
+SHELL_WEIGHTS = (60, 12, 6, 8, 6, 8, 4, 8, 3)
 PAST, PRESENT, PROGRESSIVE = TENSES[0], TENSES[1], TENSES[2]
 
 
@@ -31,28 +31,65 @@ def section(file: str, kind: str, name: str | None = None) -> Section:
 
 
 def cast(words: Lexicon, chance: random.Random) -> tuple[Phrase, Phrase, Verb]:
-    """Two who could do it to one another, and what they could do."""
+    """Two who could do it to one another, or one and a thing, and what is done."""
     kind = chance.random()
-    if kind < 0.36:
-        a, b = (Phrase(name, name) for name in chance.sample(words.names, 2))
-        return a, b, chance.choice(words.between)
-    if kind < 0.72:
-        a, b = _nouns(words.people, words.others["traits"], "who", chance)
-        return a, b, chance.choice(words.between)
-    if kind < 0.86:
+    if kind < 0.32:
+        return *_named(words, chance), chance.choice(words.between)
+    if kind < 0.64:
+        return *_nouns(words.people, words.others["traits"], "who", chance, words), chance.choice(words.between)
+    if kind < 0.76:
         nouns = [chance.choice(words.animals), chance.choice([*words.animals, *words.people])]
         if nouns[0] != nouns[1]:
-            a, b = _nouns(nouns, words.others["beasts"], "that", chance)
-            return a, b, chance.choice(words.verbs["animal acts"])
-    if kind < 0.94:
-        a, b = _nouns(words.others["vehicles"], words.looks, "that", chance)
-        return a, b, chance.choice(words.verbs["vehicle acts"])
-    a, b = _nouns(words.others["groups"], (), "that", chance)
-    return a, b, chance.choice(words.verbs["group acts"])
+            return *_nouns(nouns, words.others["beasts"], "that", chance), chance.choice(words.verbs["animal acts"])
+    if kind < 0.82:
+        return *_nouns(words.others["vehicles"], words.looks, "that", chance), chance.choice(
+            words.verbs["vehicle acts"]
+        )
+    if kind < 0.86:
+        return *_nouns(words.others["groups"], (), "that", chance), chance.choice(words.verbs["group acts"])
+    if kind < 0.93:
+        of = chance.choice(["companies", "countries", "teams"])
+        acts = {"companies": "group acts", "countries": "country acts", "teams": "team acts"}[of]
+        one, other = (
+            Phrase(name, name.removeprefix("the "), "that", name.startswith("the ") and of == "teams")
+            for name in chance.sample(words.others[of], 2)
+        )
+        return one, other, chance.choice(words.verbs[acts])
+    agent = (
+        _named(words, chance)[0]
+        if chance.random() < 0.4
+        else Phrase(f"the {(who := chance.choice(words.people))}", who)
+    )
+    thing = chance.choice(words.things)
+    return agent, Phrase(f"the {thing}", thing, "that"), chance.choice(words.on_things)
 
 
-def _nouns(nouns: Sequence[str], looks: Sequence[str], who: str, chance: random.Random) -> tuple[Phrase, Phrase]:
-    """Two of ``nouns``, with an adjective or in the plural now and then; both alike, so that they can change places."""
+def _named(words: Lexicon, chance: random.Random) -> tuple[Phrase, Phrase]:
+    """Two by first name, by both names or by title."""
+    kind = chance.random()
+    firsts = chance.sample(words.names, 2)
+    if kind < 0.7:
+        found = firsts
+    else:
+        first = firsts if kind < 0.85 else chance.sample(words.others["titles"], 2)
+        found = [f"{one} {family}" for one, family in zip(first, chance.sample(words.surnames, 2), strict=True)]
+    one, other = found
+    return Phrase(one, one), Phrase(other, other)
+
+
+def _alike(verb: Verb, of_things: bool, words: Lexicon, chance: random.Random) -> tuple[Verb, Verb]:
+    """``verb`` twice, or now and then two verbs of one meaning in its place."""
+    if chance.random() < 0.8:
+        return verb, verb
+    group = chance.choice(words.others["acts on things" if of_things else "alike"]).split("/")
+    one, other = chance.sample(group, 2)
+    return Verb.of(one), Verb.of(other)
+
+
+def _nouns(
+    nouns: Sequence[str], looks: Sequence[str], who: str, chance: random.Random, words: Lexicon | None = None
+) -> tuple[Phrase, Phrase]:
+    """Two of ``nouns``, with an adjective, in the plural or told by more now and then; both alike."""
     one, other = chance.sample(list(dict.fromkeys(nouns)), 2)
     kind = chance.random()
     if kind < 0.12 and looks:
@@ -62,6 +99,9 @@ def _nouns(nouns: Sequence[str], looks: Sequence[str], who: str, chance: random.
         return _phrase(one, who, first), _phrase(other, who, second)
     elif kind < 0.4:
         return Phrase(with_article(one), one, who), Phrase(with_article(other), other, who)
+    if kind > 0.9 and words is not None:
+        more = chance.sample(words.others["modifiers"], 2)
+        one, other = (f"{noun} {modifier}" for noun, modifier in zip((one, other), more, strict=True))
     return Phrase(f"the {one}", one, who), Phrase(f"the {other}", other, who)
 
 
@@ -93,7 +133,11 @@ def roles(words: Lexicon, chance: random.Random) -> Item:
     if not of_dev and chance.random() < 0.05:
         tense = DENIED
     extras = setting(words, chance, tense)
+    verb, other = _alike(verb, b.who == "that", words, chance) if a.who == "who" else (verb, verb)
+    if tense is not DENIED and {verb.base, other.base} & STATIVE and "doing" in tense.name + tense.active:
+        tense = PAST
     meant, exchanged = event(a, b, verb, tense, extras), event(b, a, verb, tense, extras)
+    again = (event(a, b, other, tense, extras), event(b, a, other, tense, extras)) if other != verb else None
     found = ways(section("roles", "roles"), words, chance, 2, some_shell(chance, tense), frames)
     more: list[tuple[str, Relation]] = []
     if found[0].shell == "{C}" and tense is not DENIED and chance.random() < 0.3:
@@ -101,23 +145,23 @@ def roles(words: Lexicon, chance: random.Random) -> Item:
         more = [(part.say(meant), IMPLIED), (part.say(exchanged), EXCHANGED)]
         if "some" in more[0][0].lower() and not (a.who == b.who == "who"):
             more = []
-    kind = "passive" if len({"{P}" in way.frame for way in found[:2]}) == 2 else "roles"
-    return contrast(kind, found, meant, exchanged, more=more, plain=chance.random() < 0.4)
+    kind = "passive" if len({"{P}" in way.frame or "{got}" in way.frame for way in found[:2]}) == 2 else "roles"
+    return contrast(kind, found, meant, exchanged, more=more, plain=chance.random() < 0.4, again=again)
 
 
 def asked_roles(words: Lexicon, chance: random.Random) -> Item:
     """Asked, searched or told to be done: who is to do it to whom."""
     a, b, verb = cast(words, chance)
-    name = chance.choice(["asked", "asked", "headlines", "headlines", "orders"])
+    name = chance.choice(["asked", "asked", "headlines", "captions", "orders"])
     of_dev, frames = _of_dev(words, chance) if name == "asked" else (False, None)
     if name != "asked" and verb.base in STATIVE:
         verb = next(verb for verb in iter(lambda: chance.choice(words.between), None) if verb.base not in STATIVE)
         a, b = (Phrase(text, text) for text in chance.sample(words.names, 2))
     tense = some_tense(verb, chance, of_dev) if name == "asked" else PRESENT
     extras = setting(words, chance, tense)
-    if name == "headlines":
+    if name in ("headlines", "captions"):
         nouns = chance.sample([*words.people, *words.people, *words.animals], 2)
-        if a.many or b.many or chance.random() < 0.5:
+        if a.many or b.many or name == "captions" or chance.random() < 0.5:
             a, b = (Phrase(f"the {noun}", noun) for noun in nouns)
             verb = chance.choice(words.verbs["animal acts"] if nouns[0] in words.animals else words.between)
     meant, exchanged = event(a, b, verb, tense, extras), event(b, a, verb, tense, extras)
@@ -222,6 +266,22 @@ BOTH = (
 )
 
 
+BOTH_PEOPLE = (
+    "{W} knows {X} and {Y}",
+    "{W} saw {X} and {Y}",
+    "{X} and {Y} are waiting",
+    "there is {X} next to {Y}",
+    "{X} and {Y} came in",
+    "{W} spoke to {X} and {Y}",
+    "we met {X} and {Y}",
+    "{X} stood next to {Y}",
+    "{W} hired {X} and {Y}",
+    "{X} and {Y} won the prize",
+    "{X} sat down beside {Y}",
+    "{W} invited {X} and {Y}",
+)
+
+
 def attributes(words: Lexicon, chance: random.Random) -> Item:
     """Which of two things is the red one."""
     nouns, kinds = (words.things, words.looks) if chance.random() < 0.7 else (words.people, words.others["traits"])
@@ -229,7 +289,7 @@ def attributes(words: Lexicon, chance: random.Random) -> Item:
     look, look2 = chance.sample(list(kinds), 2)
     frame = chance.choice(frames_of(BOTH, words.split))
     if nouns is words.people:
-        frame = chance.choice(["{W} saw {X} and {Y}", "{X} and {Y} are waiting", "there is {X} next to {Y}"][:3])
+        frame = chance.choice(frames_of(BOTH_PEOPLE, words.split))
     who = chance.choice(words.names)
 
     def put(first: str, second: str) -> str:
@@ -250,15 +310,37 @@ def who_did_both(words: Lexicon, chance: random.Random) -> Item:
     """Two verbs and one subject: whom the second one belongs to."""
     first, second = chance.sample(words.between, 2)
     a, b, c = words.agents(chance, 3)
-    anchor = said(f"{a} {first.past} {b} and {second.past} {c}")
-    both = said(f"{a} not only {first.past} {b} but also {second.past} {c}")
+    joints = frames_of(BOTH_ACTS, words.split)
+    one, two = chance.sample(joints, 2)
+
+    def put(frame: str, b: str, c: str) -> str:
+        return said(frame.format(A=a, B=b, C=c, first=first, second=second))
+
     others = (
-        (chance.choice([both, said(f"{a} {second.past} {c} and {first.past} {b}")]), SAME),
+        (put(two, b, c), SAME),
+        (put(two, c, b), EXCHANGED),
         (said(f"{a} {second.past} {c}"), IMPLIED),
         (said(f"{b} {second.past} {c}"), EXCHANGED),
-        (said(f"{a} {first.past} {c} and {second.past} {b}"), EXCHANGED),
+        (put(one, c, b), EXCHANGED),
     )
-    return Item("coordination", anchor, others)
+    return Item("coordination", put(one, b, c), others[: chance.choice([4, 5])])
+
+
+# What one subject did to two others.
+BOTH_ACTS = (
+    "{A} {first.past} {B} and also {second.past} {C}",
+    "{A} {first.past} {B} and {second.past} {C}",
+    "{A} {second.past} {C} and {first.past} {B}",
+    "{A} not only {first.past} {B} but also {second.past} {C}",
+    "what {A} did was {first.plain} {B} and {second.plain} {C}",
+    "{A} {first.past} {B}, and {second.past} {C} as well",
+    "it was {A} who {first.past} {B} and {second.past} {C}",
+    "{A} both {first.past} {B} and {second.past} {C}",
+    "{C} was {second.participle} and {B} was {first.participle} by {A}",
+    "{A} {second.past} {C}, and {first.past} {B} too",
+    "{B} was {first.participle} by {A}, and {C} was {second.participle} by {A}",
+    "it was {C} that {A} {second.past} and {B} that {A} {first.past}",
+)
 
 
 KIN = ("brother", "sister", "friend", "boss", "neighbor", "doctor", "cousin", "lawyer", "mother", "father", "teacher")

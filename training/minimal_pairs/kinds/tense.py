@@ -94,6 +94,7 @@ def event(a: Phrase, b: Phrase, verb: Verb, tense: Tense, extras: Extras) -> Fil
         beA=_be(a.many, tense.past),
         beB=_be(b.many, tense.past),
         beN="are" if b.many else "is",
+        got=_got(b.many, tense, verb.participle),
         s=_Form(verb.plain if a.many else verb.present),
         ing=verb.progressive,
         pp=verb.participle,
@@ -110,6 +111,20 @@ def _be(many: bool, past: bool) -> str:
     if past:
         return "were" if many else "was"
     return "are" if many else "is"
+
+
+def _got(many: bool, tense: Tense, participle: str) -> str:
+    """``got chased``, ``will get chased``."""
+    if tense.main:
+        return f"{'got' if tense.past else 'get' if many else 'gets'} {participle}"
+    if tense is DENIED:
+        return f"did not get {participle}"
+    passive = tense.passive.removesuffix(" {v.participle}")
+    aux = tense.many if many else tense.one
+    return f"{aux} {_GOT[passive]} {participle}"
+
+
+_GOT = {"being": "getting", "been": "gotten", "be": "get", "going to be": "going to get"}
 
 
 def _forms(many_a: bool, many_b: bool, verb: Verb, tense: Tense) -> dict[str, str]:
