@@ -1,14 +1,11 @@
 """Words to build sentences of: lists, what a data folder's training text adds, and their split by hash.
 
-Lists (``lists/words.txt``) are by hand where construction depends on them (who can chase whom); people and things grow
-from captions and NLI premises by frequent, simple patterns.
+Lists (``lists/words.txt``) are by hand where construction depends on them (who can chase whom).
 """
 
 from __future__ import annotations
 
 import random
-import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,34 +15,15 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from training.data.files import plain_sentences, task_sentences
+from training.minimal_pairs.harvest import harvest, word_lists
 from training.minimal_pairs.inflection import Verb, with_article
 
 Split = Literal["train", "dev"]
 T = TypeVar("T")
-WORDS = Path(__file__).parent / "lists" / "words.txt"
-
-
-def listed(text: str) -> tuple[str, ...]:
-    """The words of ``text``, between bars where there are any, else between spaces."""
-    words = re.split(r"[|\n]", text) if "|" in text else text.split()
-    return tuple(word.strip() for word in words if word.strip())
-
-
-@cache
-def word_lists() -> dict[str, tuple[str, ...]]:
-    """Words by class, each once, in the order of ``lists/words.txt``."""
-    lists: dict[str, list[str]] = {}
-    for line in WORDS.read_text().splitlines():
-        if line.startswith("["):
-            found = lists.setdefault(line.strip("[]"), [])
-        elif line and not line.startswith("#"):
-            found += [word.strip() for word in line.split(",") if word.strip()]
-    return {name: tuple(dict.fromkeys(words)) for name, words in lists.items()}
 
 
 DEV_SHARE = 0.2  # of words and of frames
 RUNNING_TEXT = 150_000  # sentences of running text among those to edit
-LEAST = 4  # times that a harvested word must have been seen
 
 OTHERS = (
     *("spots", "vehicles", "groups", "foods", "pastimes", "languages", "formats", "money", "measures", "software"),
@@ -54,32 +32,6 @@ OTHERS = (
 )
 
 ACTS_OF = ("animal acts", "vehicle acts", "group acts", "country acts", "team acts")
-
-# Acts of people in captions: what does one of these is somebody.
-ACTS = (
-    "standing|walking|sitting|smiling|wearing|running|talking|looking|laughing|dancing|reading|cooking|waiting|sleeping"
-)
-HANDLED = (
-    "holding|carrying|wearing|using|pushing|throwing|pulling|catching|kicking|riding|cutting|washing|painting|fixing"
-)
-_AGENT = re.compile(rf"^(?:An?|The) (?:(?:young|old|little|small|tall) )?([a-z]{{3,12}}) is (?:{ACTS})\b")
-_THING = re.compile(
-    rf"\b(?:{HANDLED}) (?:an?|the|his|her) (?:[a-z]{{3,10}} )?([a-z]{{3,12}})(?=[.,]| (?:in|on|at|while|and|near)\b)"
-)
-
-NOT_PEOPLE = frozenset(
-    listed("""
-    women men female male other adult individual foreground author animal suit vest tie people group team crowd one
-    some others band couple family sun water ball car train snow bus
-    """)
-)
-NOT_THINGS = frozenset(
-    listed("""
-    daughter son scene ride outside drink object wave nose hair front large small other young little very same red
-    blue green white black big long air water down top side back beautiful old something someone people each next
-    new game time ground street way picture
-    """)
-)
 
 
 def in_split(word: str, split: Split) -> bool:
@@ -114,7 +66,7 @@ class Lexicon:
     on_things: Sequence[Verb]
     actions: Sequence[Verb]
     others: Mapping[str, Sequence[str]]
-    verbs: Mapping[str, Sequence[Verb]]  # of animals, vehicles and groups
+    verbs: Mapping[str, Sequence[Verb]]  # of animals, vehicles, groups and others, and all that have a passive
     sentences: Sequence[str]
     matching: dict[str, list[str]] = field(default_factory=dict, compare=False, repr=False)  # sentences by pattern
 
@@ -122,7 +74,7 @@ class Lexicon:
     def of(cls, split: Split, sentences: Iterable[str] = ()) -> Lexicon:
         """The listed words of ``split``, and what ``sentences`` add; of these a share is kept, to be edited."""
         texts = of_split(sentences, split)
-        people, things = _harvest(texts)
+        found = harvest(texts)
         lists = word_lists()
 
         def words(name: str, more: Iterable[str] = ()) -> list[str]:
@@ -130,25 +82,25 @@ class Lexicon:
 
         seen = _alike_in_training() if split == "dev" else frozenset[str]()
 
-        def verbs(name: str) -> list[Verb]:
-            return [Verb.of(word) for word in words(name) if word not in seen]
+        def verbs(name: str, more: Iterable[str] = ()) -> list[Verb]:
+            return [Verb.of(word) for word in words(name, more) if word not in seen]
 
         return cls(
             split=split,
-            names=words("names"),
+            names=words("names", found.names),
             surnames=words("surnames"),
-            places=words("places"),
+            places=words("places", found.places),
             animals=words("animals"),
             looks=words("looks"),
-            people=words("people", people),
-            things=words("things", things),
+            people=words("people", found.people),
+            things=words("things", found.things),
             between=[verb for verb in verbs("between") if split == "train" or verb.plain not in _alike_in_training()],
             on_things=[
                 verb for verb in verbs("on things") if split == "train" or verb.plain not in _alike_in_training()
             ],
             actions=verbs("actions"),
-            others={name: words(name) for name in OTHERS},
-            verbs={name: verbs(name) for name in ACTS_OF},
+            others={name: words(name) for name in OTHERS} | {"nouns": words("things", found.nouns)},
+            verbs={name: verbs(name) for name in ACTS_OF} | {"passivised": verbs("between", found.verbs)},
             sentences=texts,
         )
 
@@ -199,20 +151,3 @@ def _alike_in_training() -> frozenset[str]:
     """Verbs that training has beside others of their meaning."""
     groups = of_split((*word_lists()["alike"], *word_lists()["acts on things"]), "train")
     return frozenset(verb for group in groups for verb in group.split("/"))
-
-
-def _harvest(texts: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Nouns that people (or other agents) and things go by in ``texts``, the frequent ones, by simple patterns."""
-    lists = word_lists()
-    agents, things = Counter[str](), Counter[str]()
-    for text in texts:
-        agents.update(_AGENT.findall(text))
-        things.update(_THING.findall(text))
-    # A thing is what is never seen to act; plurals and words of more than one kind are left out.
-    known = [noun for noun, times in agents.items() if times >= LEAST and not noun.endswith(("s", "ing", "ed"))]
-    unmoved = (noun for noun, times in things.items() if times >= 2 * LEAST and noun not in agents)
-    return [noun for noun in known if noun not in (*lists["things"], *lists["animals"], *NOT_PEOPLE)], [
-        noun
-        for noun in unmoved
-        if not noun.endswith(("s", "ing", "ed", "ly")) and noun not in (*NOT_THINGS, *lists["looks"], *lists["animals"])
-    ]

@@ -24,9 +24,10 @@ from training.minimal_pairs.generate import (
     triples,
 )
 from training.minimal_pairs.grammar import FrameError, all_frames, read_frames, variants
+from training.minimal_pairs.harvest import word_lists
 from training.minimal_pairs.kinds import measures, order, polarity, real, roles, switches
 from training.minimal_pairs.relations import Item, Pair, Relation
-from training.minimal_pairs.words import Lexicon, in_split, of_split, word_lists
+from training.minimal_pairs.words import Lexicon, in_split, of_split
 
 CAPTIONS = [
     *(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from training.minimal_pairs.harvest import word_lists
 from training.minimal_pairs.inflection import Verb, in_words, plural, with_article
-from training.minimal_pairs.words import word_lists
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,11 @@ from training.minimal_pairs.grammar import (
     some_way,
     ways,
 )
+from training.minimal_pairs.harvest import listed
 from training.minimal_pairs.inflection import in_words, plural, with_article
 from training.minimal_pairs.kinds.roles import EXCHANGED, IMPLIED, IMPLYING, NEUTRAL, OPPOSED, SAME
 from training.minimal_pairs.relations import Item, Relation
-from training.minimal_pairs.words import Lexicon, listed
+from training.minimal_pairs.words import Lexicon
 
 # Adjectives with their comparatives and opposites: what is more of one is less of the other.
 SCALES = tuple(

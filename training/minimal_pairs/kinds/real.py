@@ -13,12 +13,13 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
 
+from training.minimal_pairs.harvest import listed, word_lists
 from training.minimal_pairs.inflection import NUMBERS, Verb
 from training.minimal_pairs.kinds.measures import DAYS, MONTHS
 from training.minimal_pairs.kinds.polarity import opposites_of
 from training.minimal_pairs.kinds.roles import EXCHANGED, OPPOSED, SAME
 from training.minimal_pairs.relations import Item, Mood, Relation
-from training.minimal_pairs.words import Lexicon, listed, word_lists
+from training.minimal_pairs.words import Lexicon
 
 Change = Callable[[str, random.Random], str | None]
 

@@ -33,9 +33,12 @@ def section(file: str, kind: str, name: str | None = None) -> Section:
 def cast(words: Lexicon, chance: random.Random) -> tuple[Phrase, Phrase, Verb]:
     """Two who could do it to one another, or one and a thing, and what is done."""
     kind = chance.random()
-    if kind < 0.32:
-        return *_named(words, chance), chance.choice(words.between)
-    if kind < 0.64:
+    if kind < 0.1:
+        a, b = _nouns(words.others["nouns"], words.looks, "that", chance)
+        return a, b, chance.choice(words.verbs["passivised"])
+    if kind < 0.38:
+        return *_named(words, chance), chance.choice(words.between if kind < 0.34 else words.verbs["passivised"])
+    if kind < 0.66:
         return *_nouns(words.people, words.others["traits"], "who", chance, words), chance.choice(words.between)
     if kind < 0.76:
         nouns = [chance.choice(words.animals), chance.choice([*words.animals, *words.people])]
@@ -206,8 +209,10 @@ def _one(noun: str, words: Lexicon) -> Phrase:
 def relative_clauses(words: Lexicon, chance: random.Random) -> Item:
     """Whom the clause is about."""
     verb, action = chance.choice(words.between), chance.choice(words.actions)
-    a, b = _nouns(words.people, words.others["traits"], "who", chance)
-    a, b = (Phrase(f"the {phrase.bare}", phrase.bare) for phrase in (a, b))
+    nouns = chance.sample(words.people, 2)
+    if chance.random() < 0.2:
+        nouns = [f"{trait} {noun}" for trait, noun in zip(chance.sample(words.others["traits"], 2), nouns, strict=True)]
+    a, b = (Phrase(f"the {noun}", noun) for noun in nouns)
     extras = Extras(words, chance, D=action)
     meant, exchanged = event(a, b, verb, PAST, extras), event(b, a, verb, PAST, extras)
     found = ways(section("roles", "relative"), words, chance, 1, "plain")

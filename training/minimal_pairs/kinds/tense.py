@@ -6,8 +6,8 @@ import random
 from dataclasses import dataclass
 
 from training.minimal_pairs.grammar import Extras, Fill
+from training.minimal_pairs.harvest import listed
 from training.minimal_pairs.inflection import Verb
-from training.minimal_pairs.words import listed
 
 # Not in progressive forms, nor as news: what goes on in a mind is not a scene.
 STATIVE = frozenset(
