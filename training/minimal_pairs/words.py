@@ -27,7 +27,7 @@ RUNNING_TEXT = 150_000  # sentences of running text among those to edit
 
 OTHERS = (
     *("spots", "vehicles", "groups", "foods", "pastimes", "languages", "formats", "money", "measures", "software"),
-    *("acts on things", "modifiers", "titles", "companies", "countries", "teams"),
+    *("acts on things", "modifiers", "titles", "companies", "countries", "teams", "colors"),
     *("happenings", "looks", "traits", "beasts", "moments", "later", "where", "counted", "met", "alike"),
 )
 
