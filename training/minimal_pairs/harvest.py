@@ -75,6 +75,8 @@ NOT_NAMES = frozenset(
     Thursday Friday Saturday Sunday English French German Spanish Latin Chinese Russian Greek Part Chapter Section
     """)
 )
+# What one does to the other is done to the one as well.
+SYMMETRIC = frozenset(listed("accompany match equal marry join resemble face encounter divorce"))
 NOT_NOUNS = frozenset(
     listed("""
     first second third last latter former same other only rest following next best worst most least fact reason result
@@ -132,4 +134,4 @@ def _bases(participles: Iterable[str], infinitives: Counter[str]) -> list[str]:
         stems = (word[:-1], word[:-2], word[:-3], f"{word[:-3]}y")
         fitting = [stem for stem in stems if infinitives[stem] >= LEAST and Verb(stem).past == word]
         bases += fitting[:1]
-    return list(dict.fromkeys(bases))
+    return [base for base in dict.fromkeys(bases) if base not in SYMMETRIC]

@@ -24,8 +24,8 @@ from training.minimal_pairs.generate import (
     triples,
 )
 from training.minimal_pairs.grammar import FrameError, all_frames, read_frames, variants
-from training.minimal_pairs.harvest import word_lists
-from training.minimal_pairs.kinds import measures, order, polarity, real, roles, switches
+from training.minimal_pairs.harvest import harvest, word_lists
+from training.minimal_pairs.kinds import logic, measures, order, polarity, real, roles, switches
 from training.minimal_pairs.relations import Item, Pair, Relation
 from training.minimal_pairs.words import Lexicon, in_split, of_split
 
@@ -324,9 +324,43 @@ def test_dev_files_are_not_read(tmp_path: Path) -> None:
     assert read == {"A b.", "C d.", "Some text."}
 
 
+def test_both_neither_and_either(train: Lexicon) -> None:
+    """A sentence about one of two follows from "both" and "neither", and from "either" does not."""
+    checked = Counter[str]()
+    for item in made(logic.connectives, train, 400):
+        anchor = item.anchor.lower()
+        name = next((name for name in ("neither", "either", "both") if name in anchor.split()), None)
+        for text, relation in item.others:
+            if name and re.fullmatch(r"(?:\w+|The \w+) (?:did not )?\w+\.", text):
+                denied = "did not" in text
+                expected = {
+                    "neither": Relation.IMPLIED if denied else Relation.OPPOSED,
+                    "both": Relation.OPPOSED if denied else Relation.IMPLIED,
+                    "either": Relation.NEUTRAL,
+                }
+                assert relation is expected[name] or "did not" in anchor, (item.anchor, text)
+                checked[name] += 1
+    assert len(checked) == 3
+
+
+def test_symmetric_sentences_still_say_so_with_their_sides_exchanged(train: Lexicon) -> None:
+    for item in made(order.symmetric, train, 100):
+        words = sorted(re.findall(r"\w+", item.anchor.lower()))
+        for text, relation in item.others:
+            if sorted(re.findall(r"\w+", text.lower())) == words:
+                assert relation is Relation.SAME, (item.anchor, text)
+
+
 def test_a_harvest_adds_people_and_things() -> None:
     captions = [f"A welder is standing near gate {number}." for number in range(9)]
     captions += [f"The girl {number} is holding a trumpet." for number in range(60)]
     train, dev = Lexicon.of("train", captions), Lexicon.of("dev", captions)
     assert "welder" in (*train.people, *dev.people)
     assert "trumpet" in (*train.things, *dev.things)
+
+
+def test_a_harvest_of_names_places_nouns_and_verbs() -> None:
+    texts = [f"Xavier said that number {number} was baked by a cook in Utopia." for number in range(9)]
+    texts += [f"They want to bake it in Monday, and the oven is hot at {number}." for number in range(9)]
+    found = harvest(texts)
+    assert (found.names, found.places, found.nouns, found.verbs) == (["Xavier"], ["Utopia"], ["oven"], ["bake"])
