@@ -200,7 +200,7 @@ def numbers(words: Lexicon, chance: random.Random) -> Item:
         f"at least {either(n)}": (
             *((f"{n} or more", SAME), (f"no fewer than {n}", SAME), (f"fewer than {either(n)}", OPPOSED)),
             *((f"at least {either(low)}", IMPLIED), (f"more than {low - 1}", IMPLIED), (f"at most {low}", OPPOSED)),
-            *((f"a minimum of {n}", SAME), (str(low), OPPOSED), (f"not even {n}", OPPOSED)),
+            *((f"a minimum of {n}", SAME), (str(low), OPPOSED), (f"less than {n}", OPPOSED)),
         ),
         f"at most {either(n)}": (
             *((f"no more than {n}", SAME), (f"{n} or fewer", SAME), (f"more than {either(n)}", OPPOSED)),
@@ -233,9 +233,9 @@ def _stronger(anchor: str, n: int, low: int, high: int) -> tuple[tuple[str, Rela
     if anchor.startswith("at least"):
         return (f"more than {high}", IMPLYING), (f"at least {high}", IMPLYING), (f"{high}", IMPLYING)
     if anchor.startswith("at most"):
-        return (f"fewer than {low}", IMPLYING), (f"at most {low}", IMPLYING), (f"{low}", IMPLYING)
+        return ((f"fewer than {low}", IMPLYING), (f"at most {low}", IMPLYING), (f"{low}", IMPLYING))[low < 2 :]
     if anchor.startswith("fewer"):
-        return (f"fewer than {low}", IMPLYING), (f"{low}", IMPLYING)
+        return ((f"fewer than {low}", IMPLYING), (f"{low}", IMPLYING))[low < 2 :]
     return ((f"{n}", IMPLYING),) if " to " in anchor else ()
 
 

@@ -112,9 +112,9 @@ def _phrase(noun: str, who: str, many: bool) -> Phrase:
     return Phrase(f"the {plural(noun)}", plural(noun), who, True) if many else Phrase(f"the {noun}", noun, who)
 
 
-def setting(words: Lexicon, chance: random.Random, tense: Tense) -> Extras:
+def setting(words: Lexicon, chance: random.Random, tense: Tense, a: Phrase, b: Phrase) -> Extras:
     """Words of one item; a time that suits its tense."""
-    extras = Extras(words, chance)
+    extras = Extras(words, chance, A=a.text, B=b.text)
     if tense.later:
         extras["T"] = chance.choice(words.others["later"])
     return extras
@@ -135,7 +135,7 @@ def roles(words: Lexicon, chance: random.Random) -> Item:
     tense = some_tense(verb, chance, of_dev)
     if not of_dev and chance.random() < 0.05:
         tense = DENIED
-    extras = setting(words, chance, tense)
+    extras = setting(words, chance, tense, a, b)
     verb, other = _alike(verb, b.who == "that", words, chance) if a.who == "who" else (verb, verb)
     if tense is not DENIED and {verb.base, other.base} & STATIVE and "doing" in tense.name + tense.active:
         tense = PAST
@@ -161,7 +161,7 @@ def asked_roles(words: Lexicon, chance: random.Random) -> Item:
         verb = next(verb for verb in iter(lambda: chance.choice(words.between), None) if verb.base not in STATIVE)
         a, b = (Phrase(text, text) for text in chance.sample(words.names, 2))
     tense = some_tense(verb, chance, of_dev) if name == "asked" else PRESENT
-    extras = setting(words, chance, tense)
+    extras = setting(words, chance, tense, a, b)
     if name in ("headlines", "captions"):
         nouns = chance.sample([*words.people, *words.people, *words.animals], 2)
         if a.many or b.many or name == "captions" or chance.random() < 0.5:
@@ -258,7 +258,7 @@ BOTH = (
     "{W} saw {X} and {Y}",
     "we need {X} and {Y}",
     "{W} lost {X} and {Y}",
-    "there are {X} and {Y} in the room",
+    "in the room there is {X} and {Y}",
     "{W} is looking for {X} and {Y}",
     "{W} wants {X} and {Y}",
     "{W} found {X} and {Y} in the street",
