@@ -115,7 +115,8 @@ def scope(words: Lexicon, chance: random.Random) -> Item:
         (said(wrong_yes), OPPOSED),
         (said(wrong_no), OPPOSED),
     )
-    kept = (*others[:2], *chance.sample(others[2:4], 1), *chance.sample(others[4:], 1))
+    exchanged = said(chance.choice([joint, other]).format(f"{b} {first.past}", f"{a} did not {second.plain}"))
+    kept = (*others[:2], (exchanged, EXCHANGED), *chance.sample(others[2:4], 1), *chance.sample(others[4:], 1))
     return Item("negation scope", said(joint.format(yes, no)), kept)
 
 
