@@ -2,8 +2,9 @@
 
 What is new in dev: every frame, but for a time, a place or nothing put around one (of roles, half of dev's items have
 training's frames in a tense that training has not); every name, place, noun, verb and adjective that fills a frame.
-Not new: auxiliaries, quantifiers, numbers, units (dev has other amounts), months, relations that a frame names (parent
-and child), opposites, acts and how to undo them. Of the last two some are dev's alone, the kinds of ``UNSEEN``:
+Not new: the few frames of "narrower" and "negation scope", and short sentences that follow from an anchor ("A did it");
+auxiliaries, quantifiers, numbers, units (dev has other amounts), months, relations that a frame names (parent and
+child), opposites, acts and how to undo them. Of the last two some are dev's alone, the kinds of ``UNSEEN``:
 "opposites unseen" and "switches unseen". Real sentences are other ones, edited in the same ways. ``HELD_OUT`` kinds are
 never generated for training: what is learnt of the others should carry over to them.
 """
