@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import cached_property
 
 IRREGULAR = {
     line.split()[0]: line.split()[1:]
@@ -18,17 +20,50 @@ IRREGULAR = {
     take took taken|teach taught taught|tell told told|throw threw thrown|understand understood understood
     wake woke woken|wear wore worn|win won won|write wrote written|begin began begun|break broke broken|fall fell fallen
     go went gone|grow grew grown|sew sewed sewn|set set set|shut shut shut|rebuild rebuilt rebuilt
+    freeze froze frozen|unfreeze unfroze unfrozen|forbid forbade forbidden|bind bound bound|bend bent bent|dig dug dug
+    deal dealt dealt|do did done|undo undid undone|redo redid redone|drink drank drunk|feel felt felt
+    grind ground ground|hang hung hung|lay laid laid|light lit lit|mislead misled misled|overhear overheard overheard
+    override overrode overridden|overthrow overthrew overthrown|outrun outran outrun|outsell outsold outsold
+    withdraw withdrew withdrawn|withhold withheld withheld|quit quit quit|ring rang rung|seek sought sought
+    shrink shrank shrunk|slide slid slid|spin spun spun|split split split|spread spread spread|stick stuck stuck
+    sting stung stung|strike struck struck|swing swung swung|tear tore torn|upset upset upset|weep wept wept
+    think thought thought|come came come|become became become|sink sank sunk|swear swore sworn|say said said
+    mean meant meant|kneel knelt knelt|lie lied lied|let let let|overtake overtook overtaken|blow blew blown
+    have had had|bleed bled bled
+    foresee foresaw foreseen|rewrite rewrote rewritten|misunderstand misunderstood misunderstood|bet bet bet
     """.replace("\n", "|").split("|")
     if line.split()
 }
 PLURALS = {"man": "men", "woman": "women", "child": "children", "person": "people", "wolf": "wolves", "wife": "wives"}
+PLURALS |= {"sheep": "sheep", "deer": "deer", "fish": "fish", "moose": "moose", "bison": "bison", "calf": "calves"}
+PLURALS |= {"leaf": "leaves", "shelf": "shelves", "loaf": "loaves", "thief": "thieves", "scarf": "scarves"}
+PLURALS |= {"salesman": "salesmen", "photo": "photos", "rhino": "rhinos", "hippo": "hippos"}
 PLURALS |= {"fisherman": "fishermen", "policeman": "policemen", "mouse": "mice", "goose": "geese", "knife": "knives"}
-DOUBLED = frozenset({"stop", "rob", "hug", "grab", "plan", "chat", "drop", "pat", "trap", "tag", "kidnap", "admit"})
+DOUBLED = frozenset(
+    (
+        *("kidnap", "admit", "permit", "unpin", "unplug", "unzip", "unclip", "unwrap", "forget", "begin", "refer"),
+        *(
+            "transfer",
+            "prefer",
+            "submit",
+            "commit",
+            "outrun",
+            "upset",
+            "forbid",
+            "unstop",
+            "overrun",
+            "equip",
+            "control",
+            "outwit",
+        ),
+    )
+)
 NUMBERS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
 )
 VOWELS = "aeiou"
+_SHORT = re.compile(r"[^aeiou]*(?:qu)?[aeiou][^aeiouwxy]")
 
 
 @dataclass(frozen=True)
@@ -47,27 +82,27 @@ class Verb:
     def _with(self, form: str) -> str:
         return f"{form} {self.particle}".strip()
 
-    @property
+    @cached_property
     def plain(self) -> str:
         """``chase``."""
         return self._with(self.base)
 
-    @property
+    @cached_property
     def present(self) -> str:
         """``chases``."""
         return self._with(with_s(self.base))
 
-    @property
+    @cached_property
     def past(self) -> str:
         """``chased``."""
         return self._with(IRREGULAR[self.base][0] if self.base in IRREGULAR else _with_ed(self.base))
 
-    @property
+    @cached_property
     def participle(self) -> str:
         """``chased``, as in a passive."""
         return self._with(IRREGULAR[self.base][1] if self.base in IRREGULAR else _with_ed(self.base))
 
-    @property
+    @cached_property
     def progressive(self) -> str:
         """``chasing``."""
         return self._with(_with_ing(self.base))
@@ -75,7 +110,7 @@ class Verb:
 
 def with_s(word: str) -> str:
     """A verb's third person, or a regular plural."""
-    if word.endswith(("s", "sh", "ch", "x", "z", "o")):
+    if word.endswith(("s", "sh", "ch", "x", "z", "o")) and not word.endswith(("io", "oo", "ano")):
         return word + "es"
     if word.endswith("y") and word[-2] not in VOWELS:
         return word[:-1] + "ies"
@@ -105,9 +140,8 @@ def _with_ing(base: str) -> str:
 
 
 def _doubles(base: str) -> bool:
-    """Whether the last letter is written twice before an ending: short words such as ``hit``, and those listed."""
-    short = len(base) == 3 and base[0] not in VOWELS and base[1] in VOWELS and base[2] not in VOWELS + "wxy"
-    return short or base in DOUBLED or base in ("swim", "shut", "begin", "forget")
+    """Whether the last letter is written twice before an ending: one syllable such as ``hit``, and those listed."""
+    return base in DOUBLED or _SHORT.fullmatch(base) is not None
 
 
 def with_article(noun: str) -> str:

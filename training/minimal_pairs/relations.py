@@ -16,6 +16,7 @@ class Relation(Enum):
 
     SAME = ("entailment", "entailment", True, 0.95)
     IMPLIED = ("entailment", "neutral", False, 0.75)  # by the anchor, which says more
+    IMPLYING = ("neutral", "entailment", False, 0.75)  # the anchor, which says less
     OPPOSED = ("contradiction", "contradiction", False, None)
     EXCHANGED = ("not_entailment", "not_entailment", False, None)  # another event, which may be as well or not
     NEUTRAL = ("neutral", "neutral", False, None)  # may be as well
