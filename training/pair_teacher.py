@@ -26,7 +26,7 @@ from training.data.labelled import LabelledPairs, read_nli, read_paraphrases, re
 from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below, teacher_source
 from training.errors import one_line_errors
-from training.loop.device import DEVICE, Device
+from training.loop.device import DEVICE, Device, mixed_precision
 from training.loop.losses import entailment_losses
 from training.loop.parallel import one_process
 from training.loop.run import Run, Schedule, train
@@ -151,8 +151,7 @@ def teach(config: PairTeacherConfig) -> PairTeacher:
     """Run or go on with the fine-tuning that ``config`` describes; returns the trained teacher."""
     world = one_process(config.device)
     torch.manual_seed(config.seed)
-    teacher = PairTeacher.pretrained(config.encoder, config.max_tokens)
-    teacher.model.to(world.device)
+    teacher = PairTeacher.pretrained(config.encoder, config.max_tokens, world.device)
     pairs, dev = training_pairs(config), PairDev(config.data, config.dev_rows)
     tokens = teacher.tokenize(pairs.texts)
     batches = list(epochs_of_batches([len(pair.ids) for pair in tokens], config))
@@ -178,9 +177,9 @@ def save(teacher: PairTeacher, config: PairTeacherConfig) -> None:
 
 
 def batch_loss(teacher: PairTeacher, tokens: list[PairTokens], pairs: LabelledPairs, rows: list[int]) -> Tensor:
-    """Loss [scalar] of the pairs ``rows``, whose ``tokens`` are all of one length, in bfloat16 where that is safe."""
+    """Loss [scalar] of the pairs ``rows``, whose ``tokens`` are all of one length."""
     teacher.model.train()
-    with torch.autocast(teacher.device.type, torch.bfloat16):
+    with mixed_precision(teacher.device):
         logits = teacher.model(*teacher.stack(tokens))
     known = (pairs.entailment, pairs.similarity, pairs.paraphrase)
     return pair_loss(logits, *(torch.from_numpy(values[rows]).to(teacher.device) for values in known))

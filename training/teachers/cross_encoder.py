@@ -24,7 +24,9 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 
 from training.data.files import NLI_LABELS
 from training.errors import TeacherError
-from training.teachers.sentence import length_batches, load_encoder
+from training.loop.device import mixed_precision
+from training.teachers.encoder import attention, inference_dtype, load_encoder
+from training.teachers.sentence import length_batches
 
 WEIGHTS, NOTE = "cross_encoder.safetensors", "cross_encoder.json"
 
@@ -80,27 +82,29 @@ class PairTeacher:
         self.model, self.tokenizer, self.max_tokens = model, tokenizer, max_tokens
 
     @staticmethod
-    def pretrained(name: str, max_tokens: int) -> PairTeacher:
-        """An encoder by packaged name, local folder or hub name, with fresh heads."""
-        encoder, tokenizer = load_encoder(name, max_tokens, torch.float32, "sdpa")
-        return PairTeacher(CrossEncoder(encoder, encoder.config.hidden_size), tokenizer, max_tokens)
+    def pretrained(name: str, max_tokens: int, device: torch.device | str = "cpu") -> PairTeacher:
+        """An encoder by packaged name, local folder or hub name, with fresh heads, to train on ``device``."""
+        encoder, tokenizer = load_encoder(
+            name, max_tokens, torch.float32, attention(torch.device(device), training=True)
+        )
+        return PairTeacher(CrossEncoder(encoder, encoder.config.hidden_size).to(device), tokenizer, max_tokens)
 
     @staticmethod
     def load(folder: Path, device: torch.device | str = "cpu") -> PairTeacher:
-        """The teacher that ``save`` wrote, in bfloat16 on ``device``, to judge with.
+        """The teacher that ``save`` wrote, on ``device`` in the precision that suits it, to judge with.
 
         ``TeacherError`` where the folder holds none.
         """
         try:
             note = json.loads((folder / NOTE).read_text())
             weights = load_file(folder / WEIGHTS)
-            # Eager attention is the faster one for short sequences on a CPU.
-            encoder = AutoModel.from_config(AutoConfig.from_pretrained(folder), attn_implementation="eager")
+            config = AutoConfig.from_pretrained(folder)
+            encoder = AutoModel.from_config(config, attn_implementation=attention(torch.device(device)))
             model = CrossEncoder(encoder, encoder.config.hidden_size)
             model.load_state_dict(weights)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise TeacherError(f"{folder}: expected a pair teacher made by training.pair_teacher: {error}") from error
-        model.bfloat16().eval().to(device)
+        model.to(torch.device(device), inference_dtype(torch.device(device))).eval()
         return PairTeacher(model, AutoTokenizer.from_pretrained(folder), note["max_tokens"])
 
     def save(self, folder: Path) -> None:
@@ -133,14 +137,12 @@ class PairTeacher:
 
     @torch.inference_mode()
     def judge(self, pairs: Sequence[tuple[str, str]], batch_tokens: int = 4096) -> Judgements:
-        """Logits of P ``pairs``, in bfloat16 precision."""
+        """Logits of P ``pairs``, in bfloat16 precision where the device has it."""
         tokens = self.tokenize(pairs)
         result = Judgements(np.empty((len(tokens), 3), np.float32), *np.empty((2, len(tokens)), np.float32))
         self.model.eval()
         for rows in length_batches([len(pair.ids) for pair in tokens], batch_tokens):
-            with torch.autocast(
-                self.device.type, torch.bfloat16, enabled=self.model.pool.weight.dtype == torch.float32
-            ):
+            with mixed_precision(self.device):
                 logits = self.model(*self.stack([tokens[row] for row in rows]))
             for array, values in zip(result, logits, strict=True):
                 array[rows] = values.float().cpu().numpy()
