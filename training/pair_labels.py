@@ -11,10 +11,13 @@ where it stopped.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from training.data.files import split_files
@@ -23,11 +26,17 @@ from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below
 from training.errors import TeacherError, one_line_errors
 from training.loop.device import DEVICE, Device
+from training.loop.pace import Pace
 from training.loop.parallel import one_process
 from training.options import Natural, parse_options
 from training.pairs.mining import Mine, Neighbours
 from training.teachers.cache import PairCache, TeacherCache, read_state, write_state
 from training.teachers.cross_encoder import PairTeacher
+from training.teachers.pair_tokens import PairTokenizer, PairTokens
+
+# Pairs sorted by length together. A GPU needs many, so that even rare lengths fill it.
+CPU_BLOCK, GPU_BLOCK = 8192, 1 << 18
+FIRST_BLOCK = 512
 
 
 @dataclass(frozen=True)
@@ -40,8 +49,8 @@ class PairLabelsConfig:
     out: Path = field(default=Path("runs/pair_labels"), metadata={"help": "cache folder"})
     mined: Natural = field(default=500_000, metadata={"help": "mined pairs at most, besides those of scored sentences"})
     judged: Natural = field(default=1_000_000, metadata={"help": "pairs judged at most; gold labels need no judgement"})
-    batch_tokens: int = field(default=4096, metadata={"help": "tokens in one forward pass"})
-    block: int = field(default=8192, metadata={"help": "pairs between two checkpoints"})
+    batch_tokens: Natural = field(default=0, metadata={"help": "tokens in one forward pass; 0: what suits the device"})
+    block: Natural = field(default=0, metadata={"help": "pairs between two checkpoints; 0: what suits the device"})
     seed: int = field(default=0, metadata={"help": "seed of the mining"})
     device: Device = field(default="auto", metadata=DEVICE)
 
@@ -75,14 +84,29 @@ def label(config: PairLabelsConfig) -> None:
     before = Recipe.read(config.teacher).after(Recipe.read(config.teacher_cache))
     before.then(command_line("training.pair_labels", config), sources_below(config.data)).write(config.out)
     end = min(config.judged, len(cache.pairs))
+    tokens = tokenised(teacher.pair_tokenizer, cache, slice(cache.done, end))
+    blocks = list(blocks_of(len(tokens), config.block or (CPU_BLOCK if device.type == "cpu" else GPU_BLOCK)))
+    judged = teacher.judged(tokens, blocks, config.batch_tokens or teacher.batch_tokens())
+    pace = Pace(len(tokens), "pairs")
     with tqdm(total=end, initial=cache.done, unit=" pairs", smoothing=0.05) as progress:
-        for start in range(cache.done, end, config.block):
-            rows = slice(start, min(start + config.block, end))
-            judged = teacher.judge(cache.texts(rows), config.batch_tokens)
-            cache.logits[rows] = np.column_stack(judged)
+        for rows, logits in zip(blocks, judged, strict=True):
+            cache.logits[cache.done + rows] = logits
             cache.logits.flush()
-            write_state(config.out, state | {"done": rows.stop})
-            progress.update(rows.stop - start)
+            write_state(config.out, state | {"done": cache.done + int(rows[-1]) + 1})
+            progress.update(len(rows))
+            pace.add(len(rows))
+
+
+def tokenised(tokenizer: PairTokenizer, cache: PairCache, rows: slice) -> PairTokens:
+    """The pairs ``rows`` of ``cache``, of whose sentences each is tokenised once."""
+    used, pairs = np.unique(cache.pairs[rows], return_inverse=True)
+    return PairTokens.of(tokenizer, tokenizer.texts([cache.sentences[row] for row in used]), pairs.reshape(-1, 2))
+
+
+def blocks_of(rows: int, block: int) -> Iterator[NDArray[np.int64]]:
+    """``rows`` in order, ``block`` at a time, after a short one that tells how fast it goes."""
+    cuts = [0, *range(min(block, FIRST_BLOCK), rows, block), rows]
+    return (np.arange(start, stop) for start, stop in pairwise(cuts) if start < stop)
 
 
 if __name__ == "__main__":

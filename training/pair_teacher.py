@@ -26,14 +26,15 @@ from training.data.labelled import LabelledPairs, read_nli, read_paraphrases, re
 from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below, teacher_source
 from training.errors import one_line_errors
-from training.loop.device import DEVICE, Device, mixed_precision
+from training.loop.device import DEVICE, Device, mixed_precision, sent
 from training.loop.losses import entailment_losses
 from training.loop.parallel import one_process
 from training.loop.run import Run, Schedule, train
 from training.options import Natural, parse_options
 from training.pairs.mining import Neighbours, balanced_questions
 from training.teachers.cache import TeacherCache
-from training.teachers.cross_encoder import PairLogits, PairTeacher, PairTokens, shuffled_length_batches
+from training.teachers.cross_encoder import PairLogits, PairTeacher, shuffled_length_batches
+from training.teachers.pair_tokens import PairTokens
 
 
 @dataclass(frozen=True)
@@ -154,10 +155,10 @@ def teach(config: PairTeacherConfig) -> PairTeacher:
     teacher = PairTeacher.pretrained(config.encoder, config.max_tokens, world.device)
     pairs, dev = training_pairs(config), PairDev(config.data, config.dev_rows)
     tokens = teacher.tokenize(pairs.texts)
-    batches = list(epochs_of_batches([len(pair.ids) for pair in tokens], config))
+    batches = list(epochs_of_batches(tokens.lengths.tolist(), config))
 
     def losses(step: int, rows: list[int]) -> dict[str, Tensor]:
-        return {"loss": batch_loss(teacher, [tokens[row] for row in rows], pairs, rows)}
+        return {"loss": batch_loss(teacher, tokens, pairs, rows)}
 
     def evaluate() -> dict[str, float]:
         save(teacher, config)
@@ -176,13 +177,13 @@ def save(teacher: PairTeacher, config: PairTeacherConfig) -> None:
     Recipe().then(command_line("training.pair_teacher", config), sources).write(config.out)
 
 
-def batch_loss(teacher: PairTeacher, tokens: list[PairTokens], pairs: LabelledPairs, rows: list[int]) -> Tensor:
-    """Loss [scalar] of the pairs ``rows``, whose ``tokens`` are all of one length."""
+def batch_loss(teacher: PairTeacher, tokens: PairTokens, pairs: LabelledPairs, rows: list[int]) -> Tensor:
+    """Loss [scalar] of the pairs ``rows``, which are all of one length."""
     teacher.model.train()
     with mixed_precision(teacher.device):
-        logits = teacher.model(*teacher.stack(tokens))
+        logits = teacher.model(*teacher.batch(tokens, rows))
     known = (pairs.entailment, pairs.similarity, pairs.paraphrase)
-    return pair_loss(logits, *(torch.from_numpy(values[rows]).to(teacher.device) for values in known))
+    return pair_loss(logits, *(sent(values[rows], teacher.device) for values in known))
 
 
 def epochs_of_batches(lengths: list[int], config: PairTeacherConfig) -> Iterator[list[int]]:

@@ -21,6 +21,7 @@ from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below, teacher_source
 from training.errors import TeacherError, one_line_errors
 from training.loop.device import DEVICE, Device
+from training.loop.pace import Pace
 from training.loop.parallel import one_process
 from training.options import Natural, parse_options
 from training.teachers.cache import TeacherCache, read_state, write_state
@@ -84,6 +85,7 @@ def main() -> None:
     sources = [*sources_below(config.data), teacher_source(config.teacher)]
     Recipe().then(command_line("training.teacher", config), sources).write(config.out)
     save_tokenizer(teacher.tokenizer, config.out / "tokenizer.json")
+    pace = Pace(len(sentences) - done, "sentences")
     with tqdm(total=len(sentences), initial=done, unit=" sentences", smoothing=0.05) as progress:
         for start in range(done, len(sentences), config.block):
             block = sentences[start : start + config.block]
@@ -91,6 +93,7 @@ def main() -> None:
             targets.flush()
             write_state(config.out, state | {"done": start + len(block)})
             progress.update(len(block))
+            pace.add(len(block))
 
 
 if __name__ == "__main__":

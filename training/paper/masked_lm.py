@@ -20,8 +20,8 @@ from cmow.service.text.tokenizer import PackedTokens
 from training.errors import TeacherError
 from training.loop.device import has_bfloat16
 from training.student.model import HybridEncoder
+from training.teachers.blocks import length_batches
 from training.teachers.encoder import resolve_teacher
-from training.teachers.sentence import length_batches
 
 REPLACED, CORRUPTED = 0.8, 0.1  # shares of the masked tokens: [MASK], another token; the rest stays (BERT, section 3.1)
 

@@ -5,8 +5,6 @@ Reimers and Gurevych, "Sentence-BERT" (EMNLP 2019).
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
+from training.teachers.blocks import in_own_order, sorted_block, started
 from training.teachers.encoder import attention, inference_dtype, load_encoder
 
 
@@ -31,12 +30,16 @@ class SentenceTeacher:
 
     def embed(self, sentences: list[str], batch_tokens: int = 4096) -> NDArray[Any]:
         """Unit-length embeddings, float32 [len(sentences), m], in the order of ``sentences``."""
+        if not sentences:
+            return np.empty((0, self.dim), np.float32)
         encoded = self.tokenizer(sentences, truncation=True, max_length=self.max_tokens)["input_ids"]
-        targets = np.empty((len(sentences), self.dim), np.float32)
-        for rows in length_batches([len(ids) for ids in encoded], batch_tokens):
-            ids = torch.tensor([encoded[row] for row in rows], device=self.device)
-            targets[rows] = self._embed_ids(ids).cpu().numpy()
-        return targets
+        lengths = np.array([len(ids) for ids in encoded], np.int64)
+
+        def put_together(order: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+            return (np.array([token for row in order for token in encoded[row]], np.int32),)
+
+        block = sorted_block(lengths, batch_tokens, put_together)
+        return in_own_order(block.order, started(self._embed_ids, block, self.dim, self.device))
 
     @torch.inference_mode()
     def _embed_ids(self, ids: torch.Tensor) -> torch.Tensor:
@@ -50,11 +53,3 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
     plain.no_padding()
     plain.no_truncation()
     plain.save(str(path), pretty=False)
-
-
-def length_batches(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Row numbers in groups of one length and at most ``batch_tokens`` tokens (but at least one row)."""
-    order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    for length, group in itertools.groupby(order, key=lengths.__getitem__):
-        rows, size = list(group), max(1, batch_tokens // max(1, length))
-        yield from (rows[start : start + size] for start in range(0, len(rows), size))
