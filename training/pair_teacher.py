@@ -31,7 +31,8 @@ from training.loop.losses import entailment_losses
 from training.loop.parallel import one_process
 from training.loop.run import Run, Schedule, train
 from training.options import Natural, parse_options
-from training.pairs.mining import Neighbours, balanced_questions
+from training.pairs.neighbours import Neighbours
+from training.pairs.questions import balanced_questions
 from training.teachers.cache import TeacherCache
 from training.teachers.cross_encoder import PairLogits, PairTeacher, shuffled_length_batches
 from training.teachers.pair_tokens import PairTokens
@@ -63,7 +64,7 @@ def training_pairs(config: PairTeacherConfig) -> LabelledPairs:
     """Everything that the teacher learns from."""
     nli = [read_nli(path) for path in split_files(config.data, "train", ("nli",))]
     scored = [read_scored(path) for path in split_files(config.data, "train", ("similarity",))]
-    neighbours = Neighbours(TeacherCache.complete(config.teacher_cache))
+    neighbours = Neighbours.of_cache(TeacherCache.complete(config.teacher_cache))
     questions = [
         balanced_questions(read_paraphrases(path), neighbours, config.mined_negatives, config.seed)
         for path in split_files(config.data, "train", ("paraphrase/qqp",))

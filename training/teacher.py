@@ -8,7 +8,6 @@ writes ``sentences.txt`` (a sentence a line), ``targets.npy`` (float16 [rows, m]
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from training.data.files import plain_sentences, task_sentences
 from training.data.recipe import Recipe, command_line
+from training.data.sentences import distinct_sentences
 from training.data.sources import sources_below, teacher_source
 from training.errors import TeacherError, one_line_errors
 from training.loop.device import DEVICE, Device
@@ -45,18 +44,6 @@ class TeacherConfig:
     device: Device = field(default="auto", metadata=DEVICE)
 
 
-def collect_sentences(config: TeacherConfig) -> list[str]:
-    """Distinct task sentences, then ``config.plain`` distinct ones of running text, each part in a seeded order."""
-    shuffle = random.Random(config.seed).shuffle
-    task = list(dict.fromkeys(" ".join(text.split()) for text in task_sentences(config.data)))
-    known = set(task)
-    running = (" ".join(text.split()) for text in plain_sentences(config.data))
-    plain = [text for text in dict.fromkeys(running) if text not in known]
-    shuffle(task)
-    shuffle(plain)
-    return [text for text in task + plain[: config.plain] if text]
-
-
 def open_for_writing(config: TeacherConfig, dim: int) -> tuple[list[str], np.memmap[Any, Any], int]:
     """(sentences, writable targets, rows done): the cache in ``config.out``, made if it is not there."""
     identity = {name: getattr(config, name) for name in ("teacher", "plain", "max_tokens", "seed")}
@@ -67,7 +54,7 @@ def open_for_writing(config: TeacherConfig, dim: int) -> tuple[list[str], np.mem
             raise TeacherError(f"{config.out}: made with {found['identity']}, asked for {identity}")
         cache = TeacherCache.open(config.out)
         return cache.sentences, np.load(config.out / "targets.npy", mmap_mode="r+"), cache.done
-    sentences = collect_sentences(config)
+    sentences = distinct_sentences(config.data, config.plain, config.seed)
     config.out.mkdir(parents=True, exist_ok=True)
     (config.out / "sentences.txt").write_text("".join(text + "\n" for text in sentences), encoding="utf-8")
     shape = (len(sentences), dim)
