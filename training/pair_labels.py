@@ -14,12 +14,10 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 import cmow
@@ -37,13 +35,13 @@ from training.options import Natural, parse_options
 from training.pairs.kinds import Counts
 from training.pairs.mining import Mine
 from training.pairs.neighbours import Neighbours
+from training.teachers.blocks import blocks_of
 from training.teachers.cache import PairCache, TeacherCache, read_state, write_state
 from training.teachers.cross_encoder import PairTeacher
 from training.teachers.pair_tokens import PairTokenizer, PairTokens
 
 # Pairs sorted by length together. A GPU needs many, so that even rare lengths fill it.
 CPU_BLOCK, GPU_BLOCK = 8192, 1 << 18
-FIRST_BLOCK = 512
 
 
 @dataclass(frozen=True)
@@ -131,12 +129,6 @@ def tokenised(tokenizer: PairTokenizer, cache: PairCache, rows: slice) -> PairTo
     """The pairs ``rows`` of ``cache``, of whose sentences each is tokenised once."""
     used, pairs = np.unique(cache.pairs[rows], return_inverse=True)
     return PairTokens.of(tokenizer, tokenizer.texts([cache.sentences[row] for row in used]), pairs.reshape(-1, 2))
-
-
-def blocks_of(rows: int, block: int) -> Iterator[NDArray[np.int64]]:
-    """``rows`` in order, ``block`` at a time, after a short one that tells how fast it goes."""
-    cuts = [0, *range(min(block, FIRST_BLOCK), rows, block), rows]
-    return (np.arange(start, stop) for start, stop in pairwise(cuts) if start < stop)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from training.loop.device import DEVICE, Device
 from training.loop.pace import Pace
 from training.loop.parallel import one_process
 from training.options import Natural, parse_options
+from training.teachers.blocks import blocks_of
 from training.teachers.cache import TeacherCache, read_state, write_state
 from training.teachers.sentence import SentenceTeacher, save_tokenizer
 
@@ -74,13 +75,13 @@ def main() -> None:
     save_tokenizer(teacher.tokenizer, config.out / "tokenizer.json")
     pace = Pace(len(sentences) - done, "sentences")
     with tqdm(total=len(sentences), initial=done, unit=" sentences", smoothing=0.05) as progress:
-        for start in range(done, len(sentences), config.block):
-            block = sentences[start : start + config.block]
-            targets[start : start + len(block)] = teacher.embed(block, config.batch_tokens)
+        for rows in blocks_of(len(sentences) - done, config.block):
+            start, stop = done + int(rows[0]), done + int(rows[-1]) + 1
+            targets[start:stop] = teacher.embed(sentences[start:stop], config.batch_tokens)
             targets.flush()
-            write_state(config.out, state | {"done": start + len(block)})
-            progress.update(len(block))
-            pace.add(len(block))
+            write_state(config.out, state | {"done": stop})
+            progress.update(len(rows))
+            pace.add(len(rows))
 
 
 if __name__ == "__main__":

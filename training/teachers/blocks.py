@@ -29,6 +29,7 @@ Rows = NDArray[np.int64]
 
 CPU_TOKENS = 4096  # in one forward pass: more leave the caches of a CPU
 GPU_TOKENS = 1 << 17  # keeps a large GPU busy with few launches; more bring nothing
+FIRST_BLOCK = 512  # rows
 
 
 def batch_tokens_on(device: torch.device, token_bytes: int) -> int:
@@ -47,6 +48,12 @@ class Block(NamedTuple):
     order: Rows
     columns: tuple[NDArray[Any], ...]
     shapes: list[tuple[int, int]]
+
+
+def blocks_of(rows: int, block: int) -> Iterator[Rows]:
+    """``rows`` in order, ``block`` at a time, after a short one that tells how fast it goes."""
+    cuts = [0, *range(min(block, FIRST_BLOCK), rows, block), rows]
+    return (np.arange(start, stop) for start, stop in itertools.pairwise(cuts) if start < stop)
 
 
 def length_batches(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from tests.training.tiny_project import sentences, write_bert
 from training.errors import TeacherError
 from training.teachers import encoder as encoders
-from training.teachers.blocks import Block, ahead, batch_tokens_on, results, sorted_block
+from training.teachers.blocks import Block, ahead, batch_tokens_on, blocks_of, results, sorted_block
 from training.teachers.cross_encoder import PairTeacher
 
 CPU = torch.device("cpu")
@@ -53,6 +53,15 @@ def test_results_come_in_order_and_a_failed_one_is_not_lost() -> None:
     assert list(ahead(partial(int, text) for text in "123456789")) == list(range(1, 10))
     with pytest.raises(ValueError, match="invalid literal"):
         list(ahead(partial(int, text) for text in ("1", "x", "3")))
+
+
+@pytest.mark.parametrize(
+    ("rows", "block", "sizes"), [(0, 9, []), (9, 4, [4, 4, 1]), (5000, 2000, [512, 2000, 2000, 488])]
+)
+def test_the_first_block_is_short(rows: int, block: int, sizes: list[int]) -> None:
+    blocks = list(blocks_of(rows, block))
+    assert [len(each) for each in blocks] == sizes
+    assert [row for each in blocks for row in each] == list(range(rows))
 
 
 def test_too_little_memory_names_the_option() -> None:
