@@ -20,9 +20,9 @@ from torch import Tensor
 from cmow.service.text.tokenizer import Tokenizer
 from training.data.recipe import Recipe
 from training.errors import one_line_errors
-from training.loop.calibrate import calibrate
 from training.loop.run import Run
 from training.options import parse_options
+from training.pairs.calibrate import calibrate
 from training.student.model import CheckpointError, Student, load_student, save_student
 
 TOKENIZER = "tokenizer.json"

@@ -36,8 +36,8 @@ from training.data.files import (
     read_pairs,
     split_files,
 )
-from training.loop.calibrate import expected_calibration_error
 from training.options import parse_options
+from training.pairs.calibrate import expected_calibration_error
 
 Scores = dict[str, float]
 FloatArray = NDArray[np.floating[Any]]

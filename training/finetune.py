@@ -28,12 +28,12 @@ from training.data.labelled import LabelledPairs, read_nli, read_paraphrases, re
 from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below
 from training.errors import one_line_errors
-from training.loop.calibrate import calibrate
 from training.loop.device import DEVICE, Device
 from training.loop.losses import binary_losses, correlation_loss, distill_loss, entailment_losses, mixed, soft_losses
 from training.loop.parallel import one_process
 from training.loop.run import Optimisers, Rows, Run, Schedule, shuffled_batches, train
 from training.options import AtLeastTwo, Natural, Share, Temperature, parse_options
+from training.pairs.calibrate import calibrate
 from training.pairs.pairset import PairBatch, PairSet, outputs
 from training.student.documents import DocumentTokens, make_documents
 from training.student.model import PairOutputs, Student, StudentConfig, load_student, save_student

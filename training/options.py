@@ -26,6 +26,7 @@ class Range(NamedTuple):
 
 
 Natural = Annotated[int, Range(0)]
+Count = Annotated[int | None, Range(0)]
 AtLeastTwo = Annotated[int, Range(2)]
 Share = Annotated[float, Range(0, 1)]
 Temperature = Annotated[float, Range(0.01)]
@@ -41,17 +42,20 @@ def parse_options(kind: type[T], arguments: list[str] | None = None, defaults: M
     options = cast(T, parser.parse_args_into_dataclasses(arguments)[0])
     for name, allowed in ranges(kind).items():
         value = getattr(options, name)
-        if not (isfinite(value) and allowed.least <= value <= allowed.most):
+        if value is not None and not (isfinite(value) and allowed.least <= value <= allowed.most):
             parser.error(f"argument --{name.replace('_', '-')}: expected a number {allowed}, got {value}")
     return options
 
 
 def ranges(kind: type) -> dict[str, Range]:
-    """What each number among the fields of the dataclass ``kind`` may be."""
+    """What each number among the fields of the dataclass ``kind`` may be; one that may be left out is annotated."""
     hints = get_type_hints(kind, include_extras=True)
     found = {}
     for known in fields(kind):
+        annotated = next(iter(getattr(hints[known.name], "__metadata__", ())), None)
         if isinstance(known.default, int | float) and not isinstance(known.default, bool):
             usual = Range(min(1, known.default) if isinstance(known.default, int) else 0)
-            found[known.name] = next(iter(getattr(hints[known.name], "__metadata__", ())), usual)
+            found[known.name] = annotated or usual
+        elif annotated:
+            found[known.name] = annotated
     return found

@@ -26,14 +26,16 @@ from training.data.labelled import LabelledPairs, read_nli, read_paraphrases, re
 from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below, teacher_source
 from training.errors import one_line_errors
-from training.loop.device import DEVICE, Device
+from training.loop.device import DEVICE, Device, mixed_precision, sent
 from training.loop.losses import entailment_losses
 from training.loop.parallel import one_process
 from training.loop.run import Run, Schedule, train
 from training.options import Natural, parse_options
-from training.pairs.mining import Neighbours, balanced_questions
+from training.pairs.neighbours import Neighbours
+from training.pairs.questions import balanced_questions
 from training.teachers.cache import TeacherCache
-from training.teachers.cross_encoder import PairLogits, PairTeacher, PairTokens, shuffled_length_batches
+from training.teachers.cross_encoder import PairLogits, PairTeacher, shuffled_length_batches
+from training.teachers.pair_tokens import PairTokens
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def training_pairs(config: PairTeacherConfig) -> LabelledPairs:
     """Everything that the teacher learns from."""
     nli = [read_nli(path) for path in split_files(config.data, "train", ("nli",))]
     scored = [read_scored(path) for path in split_files(config.data, "train", ("similarity",))]
-    neighbours = Neighbours(TeacherCache.complete(config.teacher_cache))
+    neighbours = Neighbours.of_cache(TeacherCache.complete(config.teacher_cache))
     questions = [
         balanced_questions(read_paraphrases(path), neighbours, config.mined_negatives, config.seed)
         for path in split_files(config.data, "train", ("paraphrase/qqp",))
@@ -151,14 +153,13 @@ def teach(config: PairTeacherConfig) -> PairTeacher:
     """Run or go on with the fine-tuning that ``config`` describes; returns the trained teacher."""
     world = one_process(config.device)
     torch.manual_seed(config.seed)
-    teacher = PairTeacher.pretrained(config.encoder, config.max_tokens)
-    teacher.model.to(world.device)
+    teacher = PairTeacher.pretrained(config.encoder, config.max_tokens, world.device)
     pairs, dev = training_pairs(config), PairDev(config.data, config.dev_rows)
     tokens = teacher.tokenize(pairs.texts)
-    batches = list(epochs_of_batches([len(pair.ids) for pair in tokens], config))
+    batches = list(epochs_of_batches(tokens.lengths.tolist(), config))
 
     def losses(step: int, rows: list[int]) -> dict[str, Tensor]:
-        return {"loss": batch_loss(teacher, [tokens[row] for row in rows], pairs, rows)}
+        return {"loss": batch_loss(teacher, tokens, pairs, rows)}
 
     def evaluate() -> dict[str, float]:
         save(teacher, config)
@@ -177,13 +178,13 @@ def save(teacher: PairTeacher, config: PairTeacherConfig) -> None:
     Recipe().then(command_line("training.pair_teacher", config), sources).write(config.out)
 
 
-def batch_loss(teacher: PairTeacher, tokens: list[PairTokens], pairs: LabelledPairs, rows: list[int]) -> Tensor:
-    """Loss [scalar] of the pairs ``rows``, whose ``tokens`` are all of one length, in bfloat16 where that is safe."""
+def batch_loss(teacher: PairTeacher, tokens: PairTokens, pairs: LabelledPairs, rows: list[int]) -> Tensor:
+    """Loss [scalar] of the pairs ``rows``, which are all of one length."""
     teacher.model.train()
-    with torch.autocast(teacher.device.type, torch.bfloat16):
-        logits = teacher.model(*teacher.stack(tokens))
+    with mixed_precision(teacher.device):
+        logits = teacher.model(*teacher.batch(tokens, rows))
     known = (pairs.entailment, pairs.similarity, pairs.paraphrase)
-    return pair_loss(logits, *(torch.from_numpy(values[rows]).to(teacher.device) for values in known))
+    return pair_loss(logits, *(sent(values[rows], teacher.device) for values in known))
 
 
 def epochs_of_batches(lengths: list[int], config: PairTeacherConfig) -> Iterator[list[int]]:

@@ -8,7 +8,6 @@ writes ``sentences.txt`` (a sentence a line), ``targets.npy`` (float16 [rows, m]
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,15 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from training.data.files import plain_sentences, task_sentences
 from training.data.recipe import Recipe, command_line
+from training.data.sentences import distinct_sentences
 from training.data.sources import sources_below, teacher_source
 from training.errors import TeacherError, one_line_errors
 from training.loop.device import DEVICE, Device
+from training.loop.pace import Pace
 from training.loop.parallel import one_process
 from training.options import Natural, parse_options
+from training.teachers.blocks import blocks_of
 from training.teachers.cache import TeacherCache, read_state, write_state
 from training.teachers.sentence import SentenceTeacher, save_tokenizer
 
@@ -44,18 +45,6 @@ class TeacherConfig:
     device: Device = field(default="auto", metadata=DEVICE)
 
 
-def collect_sentences(config: TeacherConfig) -> list[str]:
-    """Distinct task sentences, then ``config.plain`` distinct ones of running text, each part in a seeded order."""
-    shuffle = random.Random(config.seed).shuffle
-    task = list(dict.fromkeys(" ".join(text.split()) for text in task_sentences(config.data)))
-    known = set(task)
-    running = (" ".join(text.split()) for text in plain_sentences(config.data))
-    plain = [text for text in dict.fromkeys(running) if text not in known]
-    shuffle(task)
-    shuffle(plain)
-    return [text for text in task + plain[: config.plain] if text]
-
-
 def open_for_writing(config: TeacherConfig, dim: int) -> tuple[list[str], np.memmap[Any, Any], int]:
     """(sentences, writable targets, rows done): the cache in ``config.out``, made if it is not there."""
     identity = {name: getattr(config, name) for name in ("teacher", "plain", "max_tokens", "seed")}
@@ -66,7 +55,7 @@ def open_for_writing(config: TeacherConfig, dim: int) -> tuple[list[str], np.mem
             raise TeacherError(f"{config.out}: made with {found['identity']}, asked for {identity}")
         cache = TeacherCache.open(config.out)
         return cache.sentences, np.load(config.out / "targets.npy", mmap_mode="r+"), cache.done
-    sentences = collect_sentences(config)
+    sentences = distinct_sentences(config.data, config.plain, config.seed)
     config.out.mkdir(parents=True, exist_ok=True)
     (config.out / "sentences.txt").write_text("".join(text + "\n" for text in sentences), encoding="utf-8")
     shape = (len(sentences), dim)
@@ -84,13 +73,15 @@ def main() -> None:
     sources = [*sources_below(config.data), teacher_source(config.teacher)]
     Recipe().then(command_line("training.teacher", config), sources).write(config.out)
     save_tokenizer(teacher.tokenizer, config.out / "tokenizer.json")
+    pace = Pace(len(sentences) - done, "sentences")
     with tqdm(total=len(sentences), initial=done, unit=" sentences", smoothing=0.05) as progress:
-        for start in range(done, len(sentences), config.block):
-            block = sentences[start : start + config.block]
-            targets[start : start + len(block)] = teacher.embed(block, config.batch_tokens)
+        for rows in blocks_of(len(sentences) - done, config.block):
+            start, stop = done + int(rows[0]), done + int(rows[-1]) + 1
+            targets[start:stop] = teacher.embed(sentences[start:stop], config.batch_tokens)
             targets.flush()
-            write_state(config.out, state | {"done": start + len(block)})
-            progress.update(len(block))
+            write_state(config.out, state | {"done": stop})
+            progress.update(len(rows))
+            pace.add(len(rows))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ from loadtest.compare.models import (
     VECTOR,
     read_head,
 )
-from training.teachers.sentence import resolve_teacher, save_tokenizer
+from training.teachers.encoder import resolve_teacher
+from training.teachers.sentence import save_tokenizer
 
 TEACHER = "all-MiniLM-L6-v2"
 ALL = (DISTILBERT, MINILM, MODEL2VEC)

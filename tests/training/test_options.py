@@ -10,7 +10,7 @@ import pytest
 
 from export.bench.__main__ import BenchConfig
 from training.finetune import FinetuneConfig
-from training.options import AtLeastTwo, Share, parse_options, ranges
+from training.options import AtLeastTwo, Count, Share, parse_options, ranges
 from training.pair_teacher import PairTeacherConfig
 from training.paper.glue import GlueConfig
 from training.paper.pretrain import PretrainConfig
@@ -26,11 +26,13 @@ class Options:
     rate: float = 0.1
     share: Share = 0.5
     folds: AtLeastTwo = 5
+    count: Count = None
     flag: bool = False
 
 
 def test_numbers_in_range_are_taken() -> None:
     arguments = ["--whole", "1", "--switched-off", "0", "--rate", "0", "--share", "1", "--folds", "2", "--flag"]
+    assert parse_options(Options, ["--count", "0"]) == Options(count=0)
     assert parse_options(Options, arguments) == Options(whole=1, rate=0.0, share=1.0, folds=2, flag=True)
 
 
@@ -43,6 +45,7 @@ def test_numbers_in_range_are_taken() -> None:
         ("rate", "nan", "at least 0, got nan"),
         ("rate", "inf", "at least 0, got inf"),
         ("share", "1.5", "from 0 to 1, got 1.5"),
+        ("count", "-1", "at least 0, got -1"),
         ("folds", "1", "at least 2, got 1"),
         ("whole", "two", "invalid int value: 'two'"),
     ],

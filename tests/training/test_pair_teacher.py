@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.tiny_bundle import TinyBundle
 from tests.training.tiny_project import killed_and_resumed, metrics, write_bert, write_data, write_teacher_cache
 from training.data.files import plain_sentences, split_files, task_sentences
 from training.data.labelled import read_paraphrases, read_scored
@@ -20,7 +21,9 @@ from training.finetune import FinetuneConfig, finetune
 from training.loop.parallel import Processes
 from training.pair_labels import PairLabelsConfig, label
 from training.pair_teacher import PairTeacherConfig, teach
-from training.pairs.mining import Mine, Neighbours, balanced_questions, clusters
+from training.pairs.mining import Mine
+from training.pairs.neighbours import Neighbours
+from training.pairs.questions import balanced_questions, clusters
 from training.teachers.cache import PairCache, TeacherCache
 from training.teachers.cross_encoder import PairTeacher, shuffled_length_batches
 
@@ -105,6 +108,30 @@ def test_labels_go_on_where_a_kill_left_them(labels: PairLabelsConfig) -> None:
     np.testing.assert_array_equal(PairCache.open(labels.out).logits, logits)
 
 
+def test_batches_and_blocks_change_no_judgement(labels: PairLabelsConfig, tmp_path: Path) -> None:
+    other = replace(labels, out=tmp_path, block=7, batch_tokens=64)
+    label(other)
+    expected, found = PairCache.open(labels.out), PairCache.open(tmp_path)
+    assert found.texts(slice(None)) == expected.texts(slice(None))
+    np.testing.assert_allclose(np.float32(found.logits), np.float32(expected.logits), atol=0.03)  # bfloat16
+
+
+def test_pairs_are_mined_by_a_bundle(labels: PairLabelsConfig, tiny_bundle: TinyBundle, tmp_path: Path) -> None:
+    own = replace(
+        labels, bundle=tiny_bundle.path, teacher_cache=tmp_path / "none", out=tmp_path / "own", near_captions=9, edits=0
+    )
+    label(own)
+    cache = PairCache.open(own.out)
+    assert cache.done == len(cache.pairs)
+    identity = json.loads((own.out / "state.json").read_text())["identity"]
+    assert identity["bundle"] == str(tiny_bundle.path)
+    assert (identity["near_captions"], identity["edits"]) == (9, 0)
+    commands = Recipe.read(own.out).commands
+    assert commands[-1].endswith("--edits 0 --near-captions 9 --data DATA --bundle BUNDLE --mined 50 --block 40")
+    with pytest.raises(TeacherError, match=r"made with .*'near_captions': 9"):
+        label(replace(own, near_captions=0))
+
+
 def test_gold_labels_stay_beside_the_judgements(labels: PairLabelsConfig) -> None:
     cache = PairCache.open(labels.out)
     gold = 30 + 8 + 12 + 12 + 16  # NLI, scored, Quora; MRPC is left out
@@ -160,7 +187,7 @@ def test_batches_have_one_length_hold_every_row_once_and_repeat_by_seed() -> Non
 
 
 def test_pairs_of_scored_sentences_are_mined_beside_the_others(project: Path) -> None:
-    mine = Mine(project / "data", Neighbours(TeacherCache.open(project / "teacher")), random.Random(0))
+    mine = Mine(project / "data", Neighbours.of_cache(TeacherCache.open(project / "teacher")), random.Random(0))
     paths = split_files(mine.data, "train", ("similarity",))
     scored = [text for path in paths for text in chain.from_iterable(read_scored(path).texts)]
     known = set(mine.neighbours.known(scored))
@@ -176,7 +203,7 @@ def test_links_join_clusters() -> None:
 
 def test_neighbours_are_the_nearest_others(project: Path) -> None:
     cache = TeacherCache.open(project / "teacher")
-    neighbours = Neighbours(cache)
+    neighbours = Neighbours.of_cache(cache)
     texts = cache.sentences[:30]
     vectors = cache.targets[:30].astype(np.float32)
     scores = vectors @ vectors.T
@@ -188,7 +215,7 @@ def test_neighbours_are_the_nearest_others(project: Path) -> None:
 def test_mined_negatives_are_not_linked_by_duplicates(project: Path) -> None:
     (path,) = split_files(project / "data", "train", ("paraphrase/qqp",))
     gold = read_paraphrases(path)
-    balanced = balanced_questions(gold, Neighbours(TeacherCache.open(project / "teacher")), 10, seed=0)
+    balanced = balanced_questions(gold, Neighbours.of_cache(TeacherCache.open(project / "teacher")), 10, seed=0)
     cluster = clusters([pair for pair, same in zip(gold.texts, gold.paraphrase, strict=True) if same])
     negatives = [pair for pair, same in zip(balanced.texts, balanced.paraphrase, strict=True) if not same]
     assert len(negatives) > (gold.paraphrase == 0).sum()
@@ -197,10 +224,10 @@ def test_mined_negatives_are_not_linked_by_duplicates(project: Path) -> None:
 
 
 def test_mining_finds_pairs_of_every_kind(project: Path) -> None:
-    mine = Mine(project / "data", Neighbours(TeacherCache.open(project / "teacher")), random.Random(0))
+    mine = Mine(project / "data", Neighbours.of_cache(TeacherCache.open(project / "teacher")), random.Random(0))
     kinds = (
-        *(mine.reversed, mine.captions, mine.caption_hypotheses, mine.other_hypotheses, mine.questions, mine.edits),
-        mine.scored_sentences,
+        *(mine.exchanged, mine.captions, mine.caption_hypotheses, mine.other_hypotheses),
+        *(mine.near_questions, mine.edits, mine.scored_sentences),
     )
     assert all(kind() for kind in kinds)
     pairs = mine.all(10_000)

@@ -29,7 +29,7 @@ from training.finetune import FinetuneConfig, finetune, two_way
 from training.loop.parallel import Processes
 from training.student.model import CheckpointError, Student, StudentConfig, load_student, save_student
 from training.teachers.cache import TeacherCache, read_state, write_state
-from training.teachers.sentence import resolve_teacher
+from training.teachers.encoder import resolve_teacher
 
 ALONE = Processes()
 

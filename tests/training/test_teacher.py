@@ -16,8 +16,9 @@ from tests.training.tiny_project import sentences, write_bert, write_data, write
 from training import teacher as teaching
 from training.errors import TeacherError
 from training.teacher import TeacherConfig
+from training.teachers.blocks import length_batches
 from training.teachers.cache import TeacherCache
-from training.teachers.sentence import SentenceTeacher, length_batches
+from training.teachers.sentence import SentenceTeacher
 
 
 @pytest.fixture(scope="module")

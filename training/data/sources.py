@@ -49,6 +49,9 @@ TEACHERS = {
     "all-MiniLM-L6-v2": Source(
         name="all-MiniLM-L6-v2 (teacher)", licence="Apache-2.0", reference="Reimers and Gurevych, EMNLP 2019; sbert.net"
     ),
+    "all-mpnet-base-v2": Source(
+        name="all-mpnet-base-v2 (teacher)", licence="Apache-2.0", reference="Song et al., NeurIPS 2020; sbert.net"
+    ),
 }
 
 

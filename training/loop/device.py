@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from training.errors import TrainingError
 
@@ -38,3 +41,32 @@ def has_bfloat16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # PyTorch has no public question for it.
     return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that the GPU ``device`` has left."""
+    return int(torch.cuda.mem_get_info(device)[0])
+
+
+def sent(values: NDArray[Any], device: torch.device) -> Tensor:
+    """``values`` on ``device``; nothing waits for the copy to a GPU but what uses it there."""
+    tensor = torch.from_numpy(values)
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+
+
+class Fetched:
+    """``values`` on their way back from their device; nothing waits before ``wait`` is called."""
+
+    def __init__(self, values: Tensor) -> None:
+        self._values, self._arrived = values, None
+        if values.device.type == "cuda":
+            self._values = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+            self._values.copy_(values, non_blocking=True)
+            self._arrived = torch.cuda.Event()
+            self._arrived.record(torch.cuda.current_stream(values.device))
+
+    def wait(self) -> NDArray[Any]:
+        """The values, as soon as they are here."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return np.asarray(self._values.numpy())

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from training.data.files import DataError
 from training.errors import TrainingError
 from training.loop.optim import RowAdam
+from training.loop.pace import Pace
 from training.loop.parallel import Processes
 from training.student.model import CheckpointError, HybridEncoder
 
@@ -268,6 +269,7 @@ def train(
     start, clock = run.resume(model, optimiser, schedule.steps), Clock()
     remaining = islice(schedule.batches, start, schedule.steps)
     progress = tqdm(remaining, total=schedule.steps, initial=start, unit=" steps", disable=not run.writes)
+    pace = Pace(schedule.steps - start, "steps", tqdm.write if run.writes else str)
     for step, rows in enumerate(progress, start=start):
         parts = losses(step, rows)
         parts["loss"].backward()
@@ -277,6 +279,7 @@ def train(
         world.sum_gradients(model)
         optimiser.step(schedule.factor(step))
         clock.add(len(rows), **values)
+        pace.add(1)
         if run.writes and schedule.is_checkpoint(step + 1):
             run.log(step=step + 1, **clock.read(), **evaluate())
             run.save(model, optimiser, step + 1, schedule.steps)

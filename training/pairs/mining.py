@@ -1,133 +1,54 @@
-"""Unlabelled pairs for the pair teacher to judge: found by nearness, by neighbourhood and by edits.
-
-Nearness is the cosine of the sentence teacher's embeddings, which the cache of ``training.teacher`` holds.
-"""
+"""Unlabelled pairs for the pair teacher to judge: found by nearness, by neighbourhood and by edits."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import permutations
+from math import ceil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TypeVar
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
+from tqdm import tqdm
 
 from training.data.files import read_lines, split_files
 from training.data.labelled import LabelledPairs, TextPair, read_nli, read_paraphrases, read_scored
 from training.pairs.edits import edited_pairs
-from training.teachers.cache import TeacherCache
+from training.pairs.kinds import (
+    NEAR_CAPTIONS,
+    NEAR_PREMISES,
+    NEAR_QUESTIONS,
+    NEAR_RUNNING_TEXT,
+    NEAR_SCORED,
+    Counts,
+    Nearest,
+)
+from training.pairs.neighbours import Neighbours, normal
+
+T = TypeVar("T")
 
 CAPTION_NLI = ("snli", "counterfactual", "sick")  # NLI data written about captions of images
-POOL = 40_000  # sentences searched for neighbours; more cost time and bring little
-EDITED = 100_000  # sentences edited at most
-CLOSE_QUESTIONS = 8  # nearest questions that a mined negative is drawn from, less those linked to it
-RUNNING_TEXT = 3 * POOL  # sentences of running text read at most: a third asks, two thirds are searched
-
-
-class Nearest(NamedTuple):
-    """For each query, ``taken`` random ones of its ``among`` nearest sentences.
-
-    The more sentences of one kind there are, the further a near one may stand without being about something else.
-    """
-
-    among: int
-    taken: int
-
-
-CAPTIONS_NEAR_HYPOTHESES = Nearest(among=40, taken=4)
-PREMISES_NEAR_HYPOTHESES = Nearest(among=5, taken=1)
-QUESTIONS = Nearest(among=6, taken=1)
-PLAIN_SENTENCES = Nearest(among=2, taken=1)
-SCORED_SENTENCES = Nearest(among=20, taken=4)
-
-
-def normal(text: str) -> str:
-    """``text`` with its white space as the teacher cache has it."""
-    return " ".join(text.split())
-
-
-class Neighbours:
-    """Nearest sentences of a teacher cache."""
-
-    def __init__(self, cache: TeacherCache) -> None:
-        self.rows = {text: row for row, text in enumerate(cache.sentences[: cache.done])}
-        self.targets = cache.targets
-
-    def known(self, texts: Sequence[str]) -> list[str]:
-        """Those of ``texts`` that the cache holds, each once."""
-        return [text for text in dict.fromkeys(map(normal, texts)) if text in self.rows]
-
-    def vectors(self, texts: Sequence[str]) -> NDArray[Any]:
-        """Unit-length embeddings float32 [len(texts), m]."""
-        rows = np.array([self.rows[text] for text in texts], np.int64)
-        order = rows.argsort()  # the file is read front to back
-        result = np.empty((len(rows), self.targets.shape[1]), np.float32)
-        result[order] = self.targets[rows[order]]
-        return result
-
-    def nearest(self, queries: Sequence[str], pool: Sequence[str], count: int, block: int = 2048) -> list[list[str]]:
-        """For each query the ``count`` nearest other sentences of ``pool``, nearest first."""
-        targets, table = torch.from_numpy(self.vectors(pool)), self.vectors(queries)
-        found: list[list[str]] = []
-        for start in range(0, len(queries), block):
-            scores = torch.from_numpy(table[start : start + block]) @ targets.T
-            best = scores.topk(min(count + 1, len(pool)), dim=1).indices.tolist()
-            for query, row in zip(queries[start : start + block], best, strict=True):
-                found.append([pool[index] for index in row if pool[index] != query][:count])
-        return found
-
-
-def clusters(pairs: Sequence[TextPair]) -> dict[str, str]:
-    """A representative for each text: the same for all texts that ``pairs`` link, directly or not."""
-    parent: dict[str, str] = {}
-
-    def find(text: str) -> str:
-        while parent.setdefault(text, text) != text:
-            parent[text] = parent[parent[text]]
-            text = parent[text]
-        return text
-
-    for left, right in pairs:
-        parent[find(left)] = find(right)
-    return {text: find(text) for text in list(parent)}
-
-
-def balanced_questions(pairs: LabelledPairs, neighbours: Neighbours, mined: int, seed: int) -> LabelledPairs:
-    """All negatives of ``pairs``, ``mined`` more, and as many positives.
-
-    A mined negative is a question with one of its nearest that no chain of positives links to it.
-    """
-    chance = random.Random(seed)
-    texts = [(normal(left), normal(right)) for left, right in pairs.texts]
-    positives = [pair for pair, label in zip(texts, pairs.paraphrase, strict=True) if label]
-    negatives = [pair for pair, label in zip(texts, pairs.paraphrase, strict=True) if not label]
-    cluster = clusters(positives)
-    pool = neighbours.known([text for pair in texts for text in pair])
-    queries = chance.sample(pool, min(mined, len(pool)))
-    for query, found in zip(queries, neighbours.nearest(queries, pool, CLOSE_QUESTIONS), strict=True):
-        strange = [text for text in found if cluster.get(text, text) != cluster.get(query, query)]
-        if strange:
-            negatives.append((query, chance.choice(strange)))
-    positives = chance.sample(positives, min(len(positives), len(negatives)))
-    labels = np.repeat([0.0, 1.0], [len(negatives), len(positives)])
-    return LabelledPairs.of(negatives + positives, paraphrase=labels)
+EDITED = 100_000  # sentences edited where no number is given
 
 
 @dataclass(frozen=True)
 class Mine:
-    """Where pairs come from: a data folder, the sentence teacher's cache and a source of randomness."""
+    """Where pairs come from: a data folder, sentences with their neighbours and a source of randomness."""
 
     data: Path
     neighbours: Neighbours
     chance: random.Random
+    counts: Counts = field(default_factory=Counts)
 
     def nli(self, accept: Callable[[str], bool]) -> LabelledPairs:
         """The NLI training pairs of the folders that ``accept`` takes."""
         paths = [path for path in split_files(self.data, "train", ("nli",)) if accept(path.parent.name)]
         return LabelledPairs.joined([LabelledPairs.of([]), *(read_nli(path) for path in paths)])
+
+    def side(self, side: int, accept: Callable[[str], bool]) -> list[str]:
+        """The premises (0) or hypotheses (1) of those pairs."""
+        return [pair[side] for pair in self.nli(accept).texts]
 
     def images(self) -> list[list[str]]:
         """Captions of each image that has several."""
@@ -135,40 +56,54 @@ class Mine:
         images = ([normal(text) for text in line.split("\t")] for path in paths for _, line in read_lines(path))
         return [captions for captions in images if len(captions) > 1]
 
-    def near(self, queries: Sequence[str], pool: Sequence[str], nearest: Nearest) -> list[TextPair]:
-        """Each of ``queries`` second, with those of ``pool`` that ``nearest`` takes first."""
+    def some(self, values: Sequence[T], count: int | None) -> Sequence[T]:
+        """``count`` of ``values`` at random, or all where there is no such number or are not so many."""
+        return values if count is None else self.chance.sample(values, min(count, len(values)))
+
+    def near(
+        self, queries: Sequence[str], pool: Sequence[str], nearest: Nearest, count: int | None = None
+    ) -> list[TextPair]:
+        """Each of ``queries`` second, with those of ``pool`` that ``nearest`` takes first; ``count`` pairs at most."""
         queries, pool = self.neighbours.known(queries), self.neighbours.known(pool)
-        if not queries or not pool:
+        if not queries or not pool or count == 0:
             return []
-        pool = self.chance.sample(pool, min(POOL, len(pool)))
+        pool = self.chance.sample(pool, min(self.counts.pool, len(pool)))
+        if count is not None:
+            queries = self.some(queries, count)
+            nearest = nearest.taking(ceil(count / len(queries)))
         found = self.neighbours.nearest(queries, pool, nearest.among)
-        return [
+        pairs = [
             (text, query)
             for query, texts in zip(queries, found, strict=True)
             for text in self.chance.sample(texts, min(nearest.taken, len(texts)))
         ]
+        return pairs[:count]
 
-    def reversed(self) -> list[TextPair]:
-        """Every NLI pair with premise and hypothesis exchanged."""
-        return [(right, left) for left, right in self.nli(lambda name: True).texts]
+    def exchanged(self) -> list[TextPair]:
+        """NLI pairs with premise and hypothesis exchanged."""
+        return [*self.some([(right, left) for left, right in self.nli(anywhere).texts], self.counts.exchanged)]
 
     def captions(self) -> list[TextPair]:
         """Two captions of one image."""
-        return [(first, second) for texts in self.images() for first, second in [self.chance.sample(texts, 2)]]
+        images, count = self.images(), self.counts.captions
+        if count is None or not images:
+            return [(first, second) for texts in images for first, second in [self.chance.sample(texts, 2)]]
+        each = ceil(count / len(images))
+        pairs = [pair for texts in images for pair in self.some([*permutations(texts, 2)], each)]
+        return [*self.some(pairs, count)]
 
     def caption_hypotheses(self) -> list[TextPair]:
         """Hypotheses written about captions, under captions of other images."""
-        hypotheses = [right for _, right in self.nli(lambda name: name in CAPTION_NLI).texts]
+        hypotheses = self.side(1, lambda name: name in CAPTION_NLI)
         captions = [text for texts in self.images() for text in texts]
-        return self.near(hypotheses, captions, CAPTIONS_NEAR_HYPOTHESES)
+        return self.near(hypotheses, captions, NEAR_CAPTIONS, self.counts.caption_hypotheses)
 
     def other_hypotheses(self) -> list[TextPair]:
         """The other hypotheses, under near premises."""
-        pairs = self.nli(lambda name: name not in CAPTION_NLI).texts
-        premises, hypotheses = ([pair[side] for pair in pairs] for side in (0, 1))
-        return self.near(hypotheses, premises, PREMISES_NEAR_HYPOTHESES)
+        premises, hypotheses = (self.side(side, lambda name: name not in CAPTION_NLI) for side in (0, 1))
+        return self.near(hypotheses, premises, NEAR_PREMISES, self.counts.other_hypotheses)
 
-    def questions(self) -> list[TextPair]:
+    def near_questions(self) -> list[TextPair]:
         """Questions that are near each other."""
         texts = [
             text
@@ -176,36 +111,69 @@ class Mine:
             for pair in read_paraphrases(path).texts
             for text in pair
         ]
-        return self.near(texts, texts, QUESTIONS)
+        return self.near(texts, texts, NEAR_QUESTIONS, self.counts.near_questions)
 
     def running_text(self) -> list[TextPair]:
         """Sentences of running text that are near each other."""
-        plain = list(self.neighbours.rows)[-RUNNING_TEXT:]  # the cache ends with running text
+        # The sentences end with running text.
+        plain = list(self.neighbours.rows)[-self.counts.plain :] if self.counts.plain else []
         third = len(plain) // 3
-        return self.near(plain[:third], plain[third:], PLAIN_SENTENCES)
+        return self.near(plain[:third], plain[third:], NEAR_RUNNING_TEXT, self.counts.running_text)
 
     def edits(self) -> list[TextPair]:
         """Sentences with one edit of each."""
-        texts = self.chance.sample(list(self.neighbours.rows), min(EDITED, len(self.neighbours.rows)))
+        count = EDITED if self.counts.edits is None else self.counts.edits
+        texts = self.chance.sample(list(self.neighbours.rows), min(count, len(self.neighbours.rows)))
         return edited_pairs(texts, texts[1:] + texts[:1], self.chance)
+
+    def near_captions(self) -> list[TextPair]:
+        """Captions that are near each other."""
+        captions = [text for texts in self.images() for text in texts]
+        return self.near(captions, captions, NEAR_CAPTIONS, self.counts.near_captions)
+
+    def near_premises(self) -> list[TextPair]:
+        """Premises that are near each other."""
+        premises = self.side(0, anywhere)
+        return self.near(premises, premises, NEAR_PREMISES, self.counts.near_premises)
+
+    def near_hypotheses(self) -> list[TextPair]:
+        """Hypotheses that are near each other."""
+        hypotheses = self.side(1, anywhere)
+        return self.near(hypotheses, hypotheses, NEAR_PREMISES, self.counts.near_hypotheses)
 
     def scored_sentences(self) -> list[TextPair]:
         """Sentences of scored pairs that are near each other."""
         paths = split_files(self.data, "train", ("similarity",))
         texts = [text for path in paths for pair in read_scored(path).texts for text in pair]
-        return self.near(texts, texts, SCORED_SENTENCES)
+        return self.near(texts, texts, NEAR_SCORED, self.counts.scored_sentences)
 
     def all(self, most: int) -> list[TextPair]:
         """At most ``most`` pairs of every other kind, mixed, and those of scored sentences, each once."""
         kinds = (
-            self.reversed,
+            self.exchanged,
             self.captions,
             self.caption_hypotheses,
             self.other_hypotheses,
-            self.questions,
+            self.near_questions,
             self.running_text,
             self.edits,
+            self.near_captions,
+            self.near_premises,
+            self.near_hypotheses,
         )
-        pairs = list(dict.fromkeys(pair for kind in kinds for pair in kind() if pair[0] != pair[1]))
+        pairs = list(dict.fromkeys(pair for kind in kinds for pair in said(kind) if pair[0] != pair[1]))
         self.chance.shuffle(pairs)
-        return list(dict.fromkeys([*pairs[:most], *self.scored_sentences()]))
+        return list(dict.fromkeys([*pairs[:most], *said(self.scored_sentences)]))
+
+
+def anywhere(name: str) -> bool:
+    """Takes every folder."""
+    return True
+
+
+def said(kind: Callable[[], list[TextPair]]) -> list[TextPair]:
+    """The pairs of ``kind``, whose number is shown."""
+    pairs = kind()
+    if pairs:
+        tqdm.write(f"mined {len(pairs):,} pairs: {(kind.__doc__ or '').rstrip('.')}")
+    return pairs

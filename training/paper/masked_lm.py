@@ -18,8 +18,10 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from cmow.service.text.tokenizer import PackedTokens
 from training.errors import TeacherError
+from training.loop.device import has_bfloat16
 from training.student.model import HybridEncoder
-from training.teachers.sentence import length_batches, resolve_teacher
+from training.teachers.blocks import length_batches
+from training.teachers.encoder import resolve_teacher
 
 REPLACED, CORRUPTED = 0.8, 0.1  # shares of the masked tokens: [MASK], another token; the rest stays (BERT, section 3.1)
 
@@ -152,6 +154,6 @@ class MaskedTeacher:
         """Logits [rows, L, V] of sentences of one length [rows, L]."""
         first = token_ids.new_full((len(token_ids), 1), self.tokenizer.cls_token_id)
         last = token_ids.new_full((len(token_ids), 1), self.tokenizer.sep_token_id)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda" and has_bfloat16(self.device)):
             logits: Tensor = self.model(torch.cat([first, token_ids, last], dim=1)).logits
         return logits[:, 1:-1].float()

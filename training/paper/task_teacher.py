@@ -17,8 +17,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from training.data.files import NLI_LABELS, PARAPHRASE_LABELS
 from training.errors import TeacherError
 from training.paper.tasks import TWO_WAY, Examples, Task
+from training.teachers.blocks import length_batches
 from training.teachers.cross_encoder import NOTE, PairTeacher
-from training.teachers.sentence import length_batches, resolve_teacher
+from training.teachers.encoder import resolve_teacher
 
 Array = NDArray[np.float32]
 

@@ -32,8 +32,8 @@ from cmow.service.model.bundle import load_bundle
 from cmow.service.model.engine import Engine
 from training.data.files import DataError, split_files
 from training.data.labelled import LabelledPairs, read_nli, read_paraphrases
-from training.loop.calibrate import DUPLICATES
 from training.options import parse_options
+from training.pairs.calibrate import DUPLICATES
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]

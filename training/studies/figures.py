@@ -22,8 +22,8 @@ from cmow.service.model.bundle import load_bundle
 from cmow.service.model.engine import Engine, EngineOptions
 from training.data.files import DataError, by_name, split_files
 from training.data.labelled import read_nli
-from training.loop.calibrate import Reliability, is_three_way, reliability
 from training.options import parse_options
+from training.pairs.calibrate import Reliability, is_three_way, reliability
 
 Curves = dict[str, list[tuple[int, float]]]  # (step, value) of every measure
 

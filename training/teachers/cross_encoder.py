@@ -10,7 +10,9 @@ Letters: P pairs, L tokens of a pair, H hidden size.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -23,8 +25,21 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 
 from training.data.files import NLI_LABELS
+from training.data.labelled import TextPair
 from training.errors import TeacherError
-from training.teachers.sentence import length_batches, load_encoder
+from training.loop.device import mixed_precision, sent
+from training.teachers.blocks import (
+    Block,
+    Floats,
+    Rows,
+    batch_tokens_on,
+    length_batches,
+    results,
+    sorted_block,
+)
+from training.teachers.cache import LOGITS
+from training.teachers.encoder import attention, inference_dtype, load_encoder
+from training.teachers.pair_tokens import PairTokenizer, PairTokens
 
 WEIGHTS, NOTE = "cross_encoder.safetensors", "cross_encoder.json"
 
@@ -43,13 +58,6 @@ class Judgements(NamedTuple):
     entailment: NDArray[Any]
     similarity: NDArray[Any]
     paraphrase: NDArray[Any]
-
-
-class PairTokens(NamedTuple):
-    """Token ids of one pair and, of the same length, the segment of each token."""
-
-    ids: list[int]
-    segments: list[int]
 
 
 class CrossEncoder(nn.Module):
@@ -78,29 +86,32 @@ class PairTeacher:
 
     def __init__(self, model: CrossEncoder, tokenizer: Any, max_tokens: int) -> None:
         self.model, self.tokenizer, self.max_tokens = model, tokenizer, max_tokens
+        self.pair_tokenizer = PairTokenizer(tokenizer, max_tokens)
 
     @staticmethod
-    def pretrained(name: str, max_tokens: int) -> PairTeacher:
-        """An encoder by packaged name, local folder or hub name, with fresh heads."""
-        encoder, tokenizer = load_encoder(name, max_tokens, torch.float32, "sdpa")
-        return PairTeacher(CrossEncoder(encoder, encoder.config.hidden_size), tokenizer, max_tokens)
+    def pretrained(name: str, max_tokens: int, device: torch.device | str = "cpu") -> PairTeacher:
+        """An encoder by packaged name, local folder or hub name, with fresh heads, to train on ``device``."""
+        encoder, tokenizer = load_encoder(
+            name, max_tokens, torch.float32, attention(torch.device(device), training=True)
+        )
+        return PairTeacher(CrossEncoder(encoder, encoder.config.hidden_size).to(device), tokenizer, max_tokens)
 
     @staticmethod
     def load(folder: Path, device: torch.device | str = "cpu") -> PairTeacher:
-        """The teacher that ``save`` wrote, in bfloat16 on ``device``, to judge with.
+        """The teacher that ``save`` wrote, on ``device`` in the precision that suits it, to judge with.
 
         ``TeacherError`` where the folder holds none.
         """
         try:
             note = json.loads((folder / NOTE).read_text())
             weights = load_file(folder / WEIGHTS)
-            # Eager attention is the faster one for short sequences on a CPU.
-            encoder = AutoModel.from_config(AutoConfig.from_pretrained(folder), attn_implementation="eager")
+            config = AutoConfig.from_pretrained(folder)
+            encoder = AutoModel.from_config(config, attn_implementation=attention(torch.device(device)))
             model = CrossEncoder(encoder, encoder.config.hidden_size)
             model.load_state_dict(weights)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise TeacherError(f"{folder}: expected a pair teacher made by training.pair_teacher: {error}") from error
-        model.bfloat16().eval().to(device)
+        model.to(torch.device(device), inference_dtype(torch.device(device))).eval()
         return PairTeacher(model, AutoTokenizer.from_pretrained(folder), note["max_tokens"])
 
     def save(self, folder: Path) -> None:
@@ -111,40 +122,49 @@ class PairTeacher:
         self.tokenizer.save_pretrained(folder)
         (folder / NOTE).write_text(json.dumps({"max_tokens": self.max_tokens}) + "\n")
 
-    def tokenize(self, pairs: Sequence[tuple[str, str]]) -> list[PairTokens]:
+    def tokenize(self, pairs: Sequence[TextPair]) -> PairTokens:
         """Both texts of every pair in one sequence; the longer one is cut first."""
-        if not pairs:
-            return []
-        left, right = map(list, zip(*pairs, strict=True))
-        encoded = self.tokenizer(
-            left, right, truncation="longest_first", max_length=self.max_tokens, return_token_type_ids=True
-        )
-        return [PairTokens(*both) for both in zip(encoded["input_ids"], encoded["token_type_ids"], strict=True)]
+        return self.pair_tokenizer.pairs(pairs)
 
     @property
     def device(self) -> torch.device:
         """Where the model is."""
         return next(self.model.parameters()).device
 
-    def stack(self, tokens: Sequence[PairTokens]) -> tuple[Tensor, Tensor]:
-        """``ids`` and ``segments`` [P, L] of pairs of one length."""
-        ids, segments = zip(*tokens, strict=True)
-        return torch.tensor(ids, device=self.device), torch.tensor(segments, device=self.device)
+    def batch_tokens(self) -> int:
+        """How many tokens to judge at once: as many as fit into the device's free memory and help."""
+        config = cast(PreTrainedModel, self.model.encoder).config
+        # Alive at once in a layer: about 24 states of a token, and 5 weights of each head for every other token.
+        values = 24 * config.hidden_size + 5 * config.num_attention_heads * self.max_tokens
+        return batch_tokens_on(self.device, values * self.model.pool.weight.element_size())
+
+    def batch(self, tokens: PairTokens, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """``ids`` and ``segments`` int64 [P, L] of the pairs ``rows``, which are of one length."""
+        ids, segments = (sent(values, self.device) for values in tokens.put_together(rows))
+        return ids.view(len(rows), -1).long(), segments.view(len(rows), -1).long()
+
+    def judge(self, pairs: Sequence[TextPair], batch_tokens: int = 0) -> Judgements:
+        """Logits of P ``pairs``, in bfloat16 precision where the device has it; with 0 as many at once as suit it."""
+        tokens, batch_tokens = self.tokenize(pairs), batch_tokens or self.batch_tokens()
+        judged = [np.empty((0, LOGITS), np.float32), *self.judged(tokens, [np.arange(len(tokens))], batch_tokens)]
+        logits = np.concatenate(judged)
+        return Judgements(logits[:, : len(NLI_LABELS)], logits[:, -2], logits[:, -1])
+
+    def judged(self, tokens: PairTokens, blocks: Iterable[Rows], batch_tokens: int) -> Iterator[Floats]:
+        """Logits float32 [R, 5], in the order of ``Judgements``, of each of ``blocks``: rows [R] of ``tokens``."""
+        self.model.eval()
+
+        def block(rows: Rows) -> Block:
+            return sorted_block(tokens.lengths_of(rows), batch_tokens, lambda order: tokens.put_together(rows[order]))
+
+        return results(self._logits, (partial(block, rows) for rows in blocks), LOGITS, self.device)
 
     @torch.inference_mode()
-    def judge(self, pairs: Sequence[tuple[str, str]], batch_tokens: int = 4096) -> Judgements:
-        """Logits of P ``pairs``, in bfloat16 precision."""
-        tokens = self.tokenize(pairs)
-        result = Judgements(np.empty((len(tokens), 3), np.float32), *np.empty((2, len(tokens)), np.float32))
-        self.model.eval()
-        for rows in length_batches([len(pair.ids) for pair in tokens], batch_tokens):
-            with torch.autocast(
-                self.device.type, torch.bfloat16, enabled=self.model.pool.weight.dtype == torch.float32
-            ):
-                logits = self.model(*self.stack([tokens[row] for row in rows]))
-            for array, values in zip(result, logits, strict=True):
-                array[rows] = values.float().cpu().numpy()
-        return result
+    def _logits(self, ids: Tensor, segments: Tensor) -> Tensor:
+        # Weights that are kept in bfloat16 need no conversion.
+        as_kept = self.model.pool.weight.dtype != torch.float32
+        with nullcontext() if as_kept else mixed_precision(self.device):
+            return torch.column_stack(self.model(ids, segments))
 
 
 def shuffled_length_batches(lengths: list[int], batch_tokens: int, seed: int) -> Iterator[list[int]]:

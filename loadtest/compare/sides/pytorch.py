@@ -15,7 +15,7 @@ from loadtest.compare.models import DISTILBERT, TOKENIZER, TORCH
 from loadtest.compare.side import Context, Floats, Side, cosines
 from loadtest.compare.sides.head import Head
 from loadtest.compare.sides.padding import MAX_TOKENS, Feeds, PaddedTokenizer
-from training.teachers.sentence import resolve_teacher
+from training.teachers.encoder import resolve_teacher
 
 
 def open_distilbert(context: Context) -> Side:

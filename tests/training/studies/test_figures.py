@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from training.data.files import DataError
-from training.loop.calibrate import Reliability, reliability
+from training.pairs.calibrate import Reliability, reliability
 from training.studies.figures import FEWEST, draw_curves, draw_reliability, read_curves
 
 

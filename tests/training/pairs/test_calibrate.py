@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.loop.calibrate import best_temperature, best_threshold, class_weights, expected_calibration_error
 from training.loop.losses import entailment_losses
+from training.pairs.calibrate import best_temperature, best_threshold, class_weights, expected_calibration_error
 
 
 @given(
