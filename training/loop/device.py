@@ -35,6 +35,6 @@ def mixed_precision(device: torch.device) -> AbstractContextManager[None]:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether products of bfloat16 are faster on ``device`` than those of float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # PyTorch has no public question for it.
     return bool(torch.cpu._is_avx512_bf16_supported())
