@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from cmow.service.model.bundle import load_bundle
-from cmow.service.model.engine import with_itself
+from cmow.service.model.engine import Engine, with_itself
 from cmow.service.options.defaults import BUNDLE
 from tests.served import open_engine
 from tests.tiny_bundle import TinyBundle, make_tiny_bundle
-from training.student.from_bundle import encoder_from, read_tables
+from training.student.from_bundle import encoder_from, read_projection, read_tables
+from training.student.projection import RoundedStates
 
 TEXTS = ["a dog", "the man is playing guitar", "it rains"]
 
@@ -42,3 +43,23 @@ def test_the_trained_model() -> None:
     encoder = encoder_from(bundle)
     assert encoder.vectors.shape == (30_522, 400)
     assert 0 < float(encoder.forward_deltas.detach().abs().mean()) < 1
+
+
+@pytest.mark.bundle
+def test_the_trained_similarity() -> None:
+    """Its cosines, from the tables and the projection read back; with states rounded as the head does, to the digit."""
+    engine = Engine(load_bundle(BUNDLE))
+    encoder, projection = encoder_from(engine.bundle), read_projection(engine.bundle)
+    pairs = [("A dog bites a man.", "A man bites a dog."), (TEXTS[0], TEXTS[1]), (TEXTS[2], "there is rain")]
+    packed = engine.tokenizer.encode([text for pair in pairs for text in pair])
+    head = projection.head()
+    with torch.no_grad():
+        encoded = encoder(torch.from_numpy(packed.token_ids), torch.from_numpy(packed.cu_seqlens))
+        states = projection.standardise(encoded)
+        cosines, rounded = (
+            vectors.view(-1, 2, vectors.shape[1]).prod(dim=1).sum(dim=1)
+            for vectors in (head(states), head(RoundedStates.of(states).take(torch.arange(len(states)))))
+        )
+    expected = engine.answer("similarity", pairs)
+    np.testing.assert_allclose(cosines, expected, rtol=0, atol=1.4e-3)
+    np.testing.assert_allclose(rounded, expected, rtol=0, atol=1e-4)
