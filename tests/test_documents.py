@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from starlette.testclient import TestClient
 
 import cmow
 from cmow.service.bulk import cli
 from cmow.service.options.settings import Settings, setting_options
 from cmow.service.serve.app import create_app
-from export.ops.align_reference import align_sentence
+from export.ops import pairs_reference
 from export.ops.hybrid_reference import hybrid_encode, unit
 
 ROOT = Path(__file__).parent.parent
@@ -104,9 +105,9 @@ def test_every_python_is_run() -> None:
 
 
 def test_the_lines_of_the_ops_are_the_references() -> None:
-    embedding, half = PYTHON.findall((ROOT / "docs/ops.md").read_text(encoding="utf-8"))
+    embedding, block = PYTHON.findall((ROOT / "docs/ops.md").read_text(encoding="utf-8"))
     draw = np.random.default_rng(0).standard_normal
-    n, m, e, d, q, k, h = 7, 5, 6, 3, 4, 2, 5
+    n, m, e, d, w, q = 7, 5, 6, 3, 8, 4
 
     F, R, c = draw((n, d, d)), draw((n, d, d)), draw((n, e))
     names: dict[str, Any] = {
@@ -118,12 +119,37 @@ def test_the_lines_of_the_ops_are_the_references() -> None:
     (expected,) = hybrid_encode(np.arange(n), np.array([0, n]), c, F - np.eye(d), R - np.eye(d))
     np.testing.assert_allclose(names["embedding"], expected, atol=1e-9)
 
-    sides = {"K": draw((n, q)), "V": draw((n, k)), "L": draw((m, q)), "W": draw((m, k))}
-    weight, bias = draw((4 * k, h)), draw(h)
-    arrays = sides | {"weight": weight, "bias": bias}
-    names = {"torch": torch} | {name: torch.from_numpy(array) for name, array in arrays.items()}
-    exec(half, names)
-    np.testing.assert_allclose(names["half"], align_sentence(*sides.values(), weight, bias), atol=1e-9)
+    def weights(*shape: int) -> tuple[Any, Any]:
+        return (20 * draw(shape)).clip(-63, 63).astype(np.int8), np.abs(draw(shape[-1])) / 60
+
+    own, other = draw((n, w)), draw((m, w))
+    layers = {"mix": weights(w, 3 * w), "key": weights(w, q), "fuse": [weights(w, w) for _ in range(4)]}
+    biases = {"mix_bias": draw(w), "key_bias": draw(q), "fuse_bias": draw(w)}
+    mixed = [pairs_reference.mix(side, *layers["mix"], biases["mix_bias"]) for side in (own, other)]
+    keys = [pairs_reference.product(side, *layers["key"]) + biases["key_bias"] for side in mixed]
+    found = pairs_reference.attend(*keys, mixed[1])
+    fused = pairs_reference.fuse(mixed[0], found, *zip(*layers["fuse"], strict=True), biases["fuse_bias"])
+
+    names = layers | {name: torch.from_numpy(bias) for name, bias in biases.items()}
+    names |= {
+        "X": torch.from_numpy(own),
+        "Y": torch.from_numpy(mixed[1]),
+        "Q": lambda side, layer: torch.from_numpy(pairs_reference.product(side.numpy(), *layer)),
+        "shift": lambda side, by: torch.from_numpy(shifted(side.numpy(), by)),
+        "hardswish": torch.nn.functional.hardswish,
+        "sqrt": np.sqrt,
+        "q": q,
+    }
+    exec(block, names)
+    np.testing.assert_allclose(names["X"], fused, atol=1e-9)
+
+
+def shifted(rows: NDArray[np.float64], by: int) -> NDArray[np.float64]:
+    """``rows`` moved down ``by`` places, with zeros in their stead."""
+    moved = np.roll(rows, by, axis=0)
+    moved[:by] = 0 if by > 0 else moved[:by]
+    moved[by:] = 0 if by < 0 else moved[by:]
+    return moved
 
 
 @pytest.mark.parametrize("document", [*DOCUMENTS, *OTHERS], ids=lambda path: str(path.name))

@@ -25,6 +25,7 @@ from cmow.service.model.bundle import (
     FILES,
     PARAPHRASE,
     PROJECTION,
+    RELATEDNESS,
     SIMILARITY,
     TOKENIZER,
     Bundle,
@@ -45,7 +46,7 @@ from export.ops.tables import as_dtype
 Array = NDArray[np.float64]
 
 LABELS = ["entailment", "neutral", "contradiction"]
-RELATEDNESS = Relatedness(cosine=0.5, entailment=0.3, contradiction=-0.2, intercept=0.3)
+RELATED = Relatedness(cosine=0.5, head=0.3, intercept=0.3)
 WORDS = [
     "a",
     "the",
@@ -93,13 +94,13 @@ COSINES = """
   similarity = Clip (cosine, low, high)
 """
 PICK = """
-  left = Gather (states, left_rows)
-  right = Gather (states, right_rows)
-  change = Sub (left, right)
+  left_states = Gather (states, left_rows)
+  right_states = Gather (states, right_rows)
+  change = Sub (left_states, right_states)
 """
 CLASSIFY = """
   distance = Abs (change)
-  features = Concat <axis = 1> (left, right, distance)
+  features = Concat <axis = 1> (left_states, right_states, distance)
   hidden_sum = Gemm (features, hidden, hidden_bias)
   active = Relu (hidden_sum)
   logits = Gemm (active, output, output_bias)
@@ -111,6 +112,11 @@ CLOSENESS = """
   closeness = Neg (mean_square)
   paraphrase = Sigmoid (closeness)
 """
+EVIDENCE = """
+  of_cosine = Unsqueeze (similarity, columns)
+  of_head = Unsqueeze (paraphrase, columns)
+  evidence = Concat <axis = 1> (of_cosine, of_head)
+"""
 # Of each graph: its outputs, its nodes, and the weights that it has beside the tables.
 GRAPHS = {
     SIMILARITY: (
@@ -120,6 +126,11 @@ GRAPHS = {
     ),
     ENTAILMENT: ("float[P, 3] entailment", ROWS + PICK + CLASSIFY, ("hidden", "hidden_bias", "output", "output_bias")),
     PARAPHRASE: ("float[P] paraphrase", ROWS + PICK + CLOSENESS, ()),
+    RELATEDNESS: (
+        "float[P, 2] evidence",
+        ROWS + PROJECT + COSINES + PICK + CLOSENESS + EVIDENCE,
+        ("projection", "projection_bias"),
+    ),
     ENCODER: ("float[B, 1200] states", "", ()),
 }
 PROJECTION_HEAD = """
@@ -168,11 +179,9 @@ class TinyBundle:
         return float(1 / (1 + np.exp((gap**2).mean())))
 
     def relatedness(self, left: list[int], right: list[int]) -> float:
-        """From 0 to 1, in float64."""
-        entails, _, contradicts = self.entailment(left, right) + self.entailment(right, left)
+        """From 0 to 1, in float64; its head is that of the paraphrase."""
         cosine = self.embedding(left) @ self.embedding(right)
-        by, start = RELATEDNESS, RELATEDNESS.intercept
-        score = start + by.cosine * cosine + by.entailment * entails + by.contradiction * contradicts
+        score = RELATED.intercept + RELATED.cosine * cosine + RELATED.head * self.paraphrase(left, right)
         return float(min(max(score, 0), 1))
 
 
@@ -268,7 +277,7 @@ def make_manifest(path: Path, vocab_size: int, table_dtype: TableDtype, hidden_d
         labels=LABELS,
         max_tokens=max_tokens,
         paraphrase_threshold=0.5,
-        relatedness=RELATEDNESS,
+        relatedness=RELATED,
         files={name: file_entry(path / name) for name in FILES},
         training=Training(recipe=[], config={}, metrics={}, sources=[]),
     )

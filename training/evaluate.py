@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import pearsonr, spearmanr
-from sklearn.metrics import accuracy_score, average_precision_score, f1_score
+from sklearn.metrics import accuracy_score, average_precision_score, balanced_accuracy_score, f1_score
 from tqdm import tqdm
 
 from cmow.service.errors import StartError
@@ -83,11 +83,12 @@ def nli_scores(probabilities: FloatArray, gold: list[str]) -> Scores:
 
 
 def paraphrase_scores(scores: FloatArray, gold: list[str], threshold: float) -> Scores:
-    """Accuracy and F1 at ``threshold``, and average precision, of cosines or probabilities [P]."""
+    """Accuracy, plain and balanced, and F1 at ``threshold``, and average precision, of cosines or probabilities [P]."""
     positive = np.array([label == PARAPHRASE_LABELS[1] for label in gold])
     predicted = scores >= threshold
     return {
         "accuracy": float(accuracy_score(positive, predicted)),
+        "balanced_accuracy": float(balanced_accuracy_score(positive, predicted)),
         "f1": float(f1_score(positive, predicted, zero_division=0)),
         "average_precision": float(average_precision_score(positive, scores)),
     }

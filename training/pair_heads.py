@@ -1,11 +1,12 @@
-"""The pair encoder and its heads, on the pair teacher's judgements and on minimal pairs, over a bundle's own tables.
+"""The pair encoder and its heads, on the pair teacher's judgements and on minimal pairs, over a student's own tables.
 
-    python -m training.pair_heads --data DIR [--bundle service/bundle] [--pair_labels runs/pair_labels]
+    python -m training.pair_heads --data DIR [--base runs/student] [--pair_labels runs/pair_labels] [--start RUN]
 
-The encoder's tables stay as they are in the bundle, so that a step moves only the pair encoder (its table of first
-token features included) and the heads; sentences are encoded once, before the first step. Where construction labels a
-minimal pair, the teacher is not asked. ``--minutes`` ends the run, annealed, after about that time: its steps follow
-from the time that the first ones take. A killed run goes on from its last checkpoint.
+The encoder's tables stay as they are in ``--base``, a student's run or a bundle, so that a step moves only the pair
+encoder (its table of first token features included) and the heads; sentences are encoded once, before the first step.
+Where construction labels a minimal pair, the teacher is not asked. ``--minutes`` ends the run, annealed, after about
+that time: its steps follow from the time that the first ones take. A killed run goes on from its last checkpoint, and
+``--start`` from the weights of another run, which for that may end without a ``--cooldown``.
 """
 
 from __future__ import annotations
@@ -19,20 +20,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cmow.service.model.bundle import Bundle, load_bundle
 from cmow.service.text.tokenizer import Tokenizer
+from training.bundle.base import load_base
 from training.data.files import by_name, split_files
 from training.data.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
 from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below
 from training.errors import one_line_errors
+from training.evaluate import correlations
 from training.loop.device import DEVICE, Device, mixed_precision
 from training.loop.losses import binary_losses, entailment_losses, mixed, soft_losses
 from training.loop.optim import RowAdam
@@ -44,12 +43,10 @@ from training.minimal_pairs.labels import labelled
 from training.minimal_pairs.words import Lexicon
 from training.options import Natural, Share, parse_options
 from training.pairs.pairset import PairBatch, PairSet
-from training.student.from_bundle import encoder_from, read_tables
-from training.student.model import CheckpointError
-from training.student.pair_encoder import PairEncoder, PairHeads
+from training.student.heads import Standardise
+from training.student.model import CheckpointError, HybridEncoder
+from training.student.pair_model import PairConfig, PairModel, load_pair_model, save_pair_model
 from training.teachers.cache import PairCache
-
-WEIGHTS = "pair_heads.safetensors"
 
 
 @dataclass(frozen=True)
@@ -57,14 +54,14 @@ class PairHeadsConfig:
     """One run."""
 
     data: Path = field(metadata={"help": "data folder (see training/data/files.py)"})
-    bundle: Path = field(default=Path("service/bundle"), metadata={"help": "bundle whose tables are read"})
+    base: Path = field(default=Path("runs/student"), metadata={"help": "student's run or bundle whose tables are read"})
     pair_labels: Path = field(default=Path("runs/pair_labels"), metadata={"help": "made by training.pair_labels"})
     out: Path = field(default=Path("runs/pair_heads"), metadata={"help": "run folder"})
     start: Path | None = field(default=None, metadata={"help": "run folder whose weights to go on from"})
     width: int = field(default=128, metadata={"help": "width of the pair encoder"})
     blocks: int = field(default=2, metadata={"help": "blocks of the pair encoder"})
     places: int = field(default=64, metadata={"help": "places of a token that are told apart"})
-    hidden_dim: int = field(default=512, metadata={"help": "hidden units of the entailment head"})
+    hidden_dim: int = field(default=320, metadata={"help": "hidden units of the entailment head"})
     constructed: Natural = field(default=600_000, metadata={"help": "minimal pairs among the judged ones"})
     judged: Natural = field(default=0, metadata={"help": "judged pairs at most, at random; 0 for all"})
     epochs: int = field(default=3, metadata={"help": "passes over the pairs"})
@@ -81,24 +78,6 @@ class PairHeadsConfig:
     seed: int = field(default=0, metadata={"help": "seed of weights, minimal pairs and batches"})
     threads: Natural = field(default=0, metadata={"help": "threads of PyTorch; 0 for its own choice"})
     device: Device = field(default="auto", metadata=DEVICE)
-
-
-class PairModel(nn.Module):
-    """Pair encoder and heads, and how embeddings are standardised before them."""
-
-    def __init__(self, config: PairHeadsConfig, tokens: Tensor, mean: Tensor, inverse: Tensor) -> None:
-        super().__init__()
-        self.encoder = PairEncoder(tokens, config.blocks, places=config.places)
-        self.heads = PairHeads(len(mean), config.width, config.hidden_dim, config.dropout)
-        self.mean, self.inverse = nn.Buffer(mean), nn.Buffer(inverse)
-
-    def forward(self, known: PairBatch, embeddings: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of the pairs of ``known``, whose sentences have ``embeddings`` [2 P, D]."""
-        u, v = ((embeddings - self.mean) * self.inverse).view(-1, 2, len(self.mean)).unbind(dim=1)
-        logits: tuple[Tensor, Tensor, Tensor] = self.heads(
-            u, v, self.encoder(known.token_ids, known.cu_seqlens, known.pairs)
-        )
-        return logits
 
 
 class Optimiser:
@@ -142,9 +121,9 @@ class Encoded:
 
 
 @torch.no_grad()
-def encoded(pairs: PairSet, bundle: Bundle, device: torch.device, block: int = 8192) -> Encoded:
-    """``pairs`` with what the encoder of ``bundle`` says of their sentences."""
-    encoder, parts = encoder_from(bundle).to(device), []
+def encoded(pairs: PairSet, encoder: HybridEncoder, device: torch.device, block: int = 8192) -> Encoded:
+    """``pairs`` with what ``encoder`` says of their sentences."""
+    encoder, parts = encoder.to(device), []
     starts = range(0, len(pairs.sentences), block)
     for start in tqdm(starts, "encoding", unit=" blocks", disable=len(starts) < 2):
         taken = pairs.sentences.take(np.arange(start, min(start + block, len(pairs.sentences))))
@@ -153,9 +132,9 @@ def encoded(pairs: PairSet, bundle: Bundle, device: torch.device, block: int = 8
     return Encoded(pairs, torch.cat(parts))
 
 
-def first_features(vectors: NDArray[np.float32], width: int) -> Tensor:
+def first_features(vectors: Tensor, width: int) -> Tensor:
     """Features [V, w] to begin with: the first principal components of the vectors [V, e], each of unit variance."""
-    centred = torch.from_numpy(vectors - vectors.mean(axis=0))
+    centred = vectors - vectors.mean(dim=0)
     _, _, components = torch.linalg.svd(centred.T @ centred)
     projected: Tensor = centred @ components[:width].T
     return projected / projected.std(dim=0).clamp_min(1e-6)
@@ -202,20 +181,28 @@ def losses(found: tuple[Tensor, Tensor, Tensor], known: PairBatch, hard_weight: 
     return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
 
-def pair_losses(model: PairModel, known: PairBatch, embeddings: Tensor, hard_weight: float) -> dict[str, Tensor]:
-    """``losses`` of the pairs of ``known``, whose sentences have ``embeddings`` [2 P, D], in mixed precision."""
-    with mixed_precision(embeddings.device):
-        logits, paraphrase, related = model(known, embeddings)
+def judge(model: PairModel, known: PairBatch, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What ``model`` says of the pairs of ``known``, whose sentences have ``states`` [2 P, D]."""
+    logits: tuple[Tensor, Tensor, Tensor] = model(states, known.token_ids, known.cu_seqlens, known.pairs)
+    return logits
+
+
+def pair_losses(model: PairModel, known: PairBatch, states: Tensor, hard_weight: float) -> dict[str, Tensor]:
+    """``losses`` of the pairs of ``known``, whose sentences have ``states`` [2 P, D], in mixed precision."""
+    with mixed_precision(states.device):
+        logits, paraphrase, related = judge(model, known, states)
     return losses((logits.float(), paraphrase.float(), related.float()), known, hard_weight)
 
 
 class Dev:
     """Dev splits, at most ``rows`` rows of each, and minimal pairs of frames and words that training has not seen."""
 
-    def __init__(self, config: PairHeadsConfig, bundle: Bundle, tokenizer: Tokenizer, device: torch.device) -> None:
+    def __init__(
+        self, config: PairHeadsConfig, encoder: HybridEncoder, tokenizer: Tokenizer, device: torch.device
+    ) -> None:
         def read(name: str, pairs: LabelledPairs) -> tuple[str, Encoded]:
             some = pairs.take(np.arange(min(len(pairs), config.dev_rows)))
-            return name, encoded(PairSet.of(some, tokenizer), bundle, device)
+            return name, encoded(PairSet.of(some, tokenizer), encoder, device)
 
         readers = {"nli": read_nli, "similarity": read_scored, "paraphrase": read_paraphrases}
         self._splits = {
@@ -237,9 +224,8 @@ class Dev:
             logits, _, _ = self._outputs(model, split)
             result[f"{name}_accuracy"] = _told_right(logits, split.pairs.accepted)
         for name, split in self._splits["similarity"].items():
-            result[f"{name}_spearman"] = float(
-                spearmanr(self._outputs(model, split)[2], split.pairs.similarity).statistic
-            )
+            related = self._outputs(model, split)[2].numpy()
+            result[f"{name}_spearman"] = correlations(related, split.pairs.similarity)["spearman"]
         for name, split in self._splits["paraphrase"].items():
             scores = self._outputs(model, split)[1]
             result[f"{name}_average_precision"] = float(average_precision_score(split.pairs.paraphrase > 0.5, scores))
@@ -258,7 +244,8 @@ class Dev:
     def _outputs(self, model: PairModel, split: Encoded, block: int = 512) -> tuple[Tensor, Tensor, Tensor]:
         rows = range(0, len(split.pairs), block)
         parts = [
-            model(*split.batch(np.arange(start, min(start + block, len(split.pairs))), self._device)) for start in rows
+            judge(model, *split.batch(np.arange(start, min(start + block, len(split.pairs))), self._device))
+            for start in rows
         ]
         logits, paraphrase, related = (torch.cat(values).cpu() for values in zip(*parts, strict=True))
         return logits, paraphrase, related
@@ -277,15 +264,15 @@ def run(config: PairHeadsConfig) -> PairModel:
     """Run or go on with the training that ``config`` describes; returns the trained model."""
     if config.threads:
         torch.set_num_threads(config.threads)
-    world, bundle = one_process(config.device), load_bundle(config.bundle)
+    world, base = one_process(config.device), load_base(config.base)
     torch.manual_seed(config.seed)
-    tokenizer = Tokenizer(bundle.tokenizer_path, config.max_tokens)
-    pairs = encoded(training_pairs(config, tokenizer), bundle, world.device)
-    dev = Dev(config, bundle, tokenizer, world.device)
-    tokens = first_features(read_tables(bundle).vectors, config.width)
-    model = PairModel(config, tokens, *_standards(pairs.embeddings)).to(world.device)
+    tokenizer = Tokenizer(base.tokenizer, config.max_tokens)
+    pairs = encoded(training_pairs(config, tokenizer), base.encoder, world.device)
+    dev = Dev(config, base.encoder, tokenizer, world.device)
+    model = new_model(config, base.encoder, pairs.embeddings)
     if config.start:
-        load_weights(model, config.start)
+        go_on_from(model, config.start)
+    model.to(world.device)
     optimiser = Optimiser(model, config.lr)
 
     def step_losses(step: int, rows: NDArray[np.int64]) -> dict[str, Tensor]:
@@ -307,10 +294,20 @@ def run(config: PairHeadsConfig) -> PairModel:
     return model
 
 
-def _standards(embeddings: Tensor, rows: int = 100_000) -> tuple[Tensor, Tensor]:
-    """Mean and inverse standard deviation [D] of a sample of ``embeddings`` [B, D]."""
-    some = embeddings[:: max(1, len(embeddings) // rows)].float()
-    return some.mean(dim=0), 1 / some.std(dim=0).clamp_min(1e-6)
+def new_model(config: PairHeadsConfig, encoder: HybridEncoder, states: Tensor) -> PairModel:
+    """A model before its training: token features from the vectors of ``encoder``, and how ``states`` [B, D] vary."""
+    vectors = encoder.vectors.detach().cpu()
+    sizes = {name: getattr(config, name) for name in ("width", "blocks", "places", "hidden_dim", "dropout")}
+    model = PairModel(PairConfig(len(vectors), states.shape[1], **sizes))
+    model.encoder.tokens.data.copy_(first_features(vectors, config.width))
+    model.standardise = _standards(states)
+    return model
+
+
+def _standards(states: Tensor, rows: int = 100_000) -> Standardise:
+    """By mean and standard deviation of a sample of ``states`` [B, D]."""
+    some = states[:: max(1, len(states) // rows)].float()
+    return Standardise(some.mean(dim=0), 1 / some.std(dim=0).clamp_min(1e-6))
 
 
 def _steps_in(config: PairHeadsConfig, pairs: Encoded, model: PairModel, device: torch.device, tries: int = 12) -> int:
@@ -329,20 +326,27 @@ def _steps_in(config: PairHeadsConfig, pairs: Encoded, model: PairModel, device:
     return steps
 
 
-def load_weights(model: PairModel, folder: Path) -> None:
-    """Give ``model`` the weights that ``save`` wrote into ``folder``; ``CheckpointError`` where they do not fit."""
+def go_on_from(model: PairModel, folder: Path) -> None:
+    """Give ``model`` the weights of the run in ``folder``; heads of other sizes begin anew.
+
+    Raises ``CheckpointError`` where there is no such run, or its pair encoder has other sizes.
+    """
+    found = load_pair_model(folder)
     try:
-        model.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, SafetensorError, RuntimeError) as error:
+        model.encoder.load_state_dict(found.encoder.state_dict())
+    except RuntimeError as error:
         message = " ".join(str(error).split())  # a line for each weight otherwise
-        raise CheckpointError(f"{folder}: expected the weights of a run with the same sizes: {message}") from error
+        raise CheckpointError(f"{folder}: expected a pair encoder of the same sizes: {message}") from error
+    model.standardise.load_state_dict(found.standardise.state_dict())
+    if found.config.hidden_dim == model.config.hidden_dim:
+        model.heads.load_state_dict(found.heads.state_dict())
+    else:
+        tqdm.write(f"{folder}: heads with {found.config.hidden_dim} hidden units: here they begin anew")
 
 
 def save(model: PairModel, config: PairHeadsConfig) -> None:
-    """Write what was trained, as float16, and how."""
-    config.out.mkdir(parents=True, exist_ok=True)
-    weights = {name: values.half().contiguous() for name, values in model.state_dict().items()}
-    save_file(weights, config.out / WEIGHTS)
+    """Write what was trained, and how."""
+    save_pair_model(model, config.out)
     before = Recipe.read(config.start or config.pair_labels)
     before.then(command_line("training.pair_heads", config), sources_below(config.data)).write(config.out)
 

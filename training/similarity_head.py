@@ -1,6 +1,6 @@
-"""The similarity head anew, over a bundle's own tables, so that its cosine sees more of the order of words.
+"""The similarity head anew, over a student's own tables, so that its cosine sees more of the order of words.
 
-    python -m training.similarity_head --data DIR [--bundle service/bundle] [--out runs/similarity_head]
+    python -m training.similarity_head --data DIR [--base runs/student] [--out runs/similarity_head]
 
 Only the projection is trained; the tables stay as they are. Three losses hold each other: of minimal pairs the
 rephrased sentence is to be nearer than the exchanged one by a margin (a triplet loss on cosines; Schroff et al.,
@@ -27,8 +27,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from cmow.service.model.bundle import Bundle, load_bundle
 from cmow.service.text.tokenizer import Tokenizer
+from training.bundle.base import Base, load_base, load_base_projection
+from training.bundle.projection import Projection, RoundedStates, save_projection
 from training.data.files import DataError, by_name, plain_sentences, split_files, task_sentences
 from training.data.labelled import read_scored
 from training.data.recipe import Recipe, command_line
@@ -42,9 +43,7 @@ from training.minimal_pairs.generate import HELD_OUT_NAMES, dev_items, triples
 from training.minimal_pairs.relations import Triple
 from training.minimal_pairs.words import Lexicon
 from training.options import AtLeastTwo, Natural, parse_options
-from training.student.from_bundle import encoder_from, read_projection
 from training.student.heads import SimilarityHead
-from training.student.projection import Projection, RoundedStates, save_projection
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class SimilarityHeadConfig:
     """One run."""
 
     data: Path = field(metadata={"help": "data folder (see training/data/files.py)"})
-    bundle: Path = field(default=Path("service/bundle"), metadata={"help": "bundle whose tables and head are read"})
+    base: Path = field(default=Path("runs/student"), metadata={"help": "student's run or bundle, whose head is read"})
     out: Path = field(default=Path("runs/similarity_head"), metadata={"help": "run folder"})
     triples: int = field(default=100_000, metadata={"help": "minimal pairs, as an anchor and two others"})
     sentences: int = field(default=100_000, metadata={"help": "sentences of tasks and captions, and of running text"})
@@ -86,10 +85,12 @@ class Texts:
         return torch.tensor([[self._numbers.setdefault(text, len(self._numbers)) for text in row] for row in rows])
 
     @torch.no_grad()
-    def encoded(self, bundle: Bundle, max_tokens: int, device: torch.device, block: int = 4096) -> RoundedStates:
-        """What the head of ``bundle`` takes of all texts, in the order of their numbers."""
-        tokenizer, encoder = Tokenizer(bundle.tokenizer_path, max_tokens), encoder_from(bundle).to(device)
-        projection, texts, parts = read_projection(bundle), list(self._numbers), []
+    def encoded(
+        self, base: Base, projection: Projection, max_tokens: int, device: torch.device, block: int = 4096
+    ) -> RoundedStates:
+        """What the head of ``base`` takes of all texts, in the order of their numbers."""
+        tokenizer, encoder = Tokenizer(base.tokenizer, max_tokens), base.encoder.to(device)
+        texts, parts = list(self._numbers), []
         starts = range(0, len(texts), block)
         for start in tqdm(starts, "encoding", unit=" blocks", disable=len(starts) < 2):
             packed = tokenizer.encode(texts[start : start + block])
@@ -142,8 +143,8 @@ class Material:
     device: torch.device
 
     @staticmethod
-    def of(config: SimilarityHeadConfig, bundle: Bundle, device: torch.device) -> Material:
-        """Everything that ``config`` names, encoded by ``bundle``."""
+    def of(config: SimilarityHeadConfig, base: Base, projection: Projection, device: torch.device) -> Material:
+        """Everything that ``config`` names, encoded by ``base``."""
         texts, lexicon = Texts(), Lexicon.harvest(config.data, "train")
         made = texts.numbers(
             as_row(triple)
@@ -151,7 +152,7 @@ class Material:
         )
         running = texts.numbers((text,) for text in some_sentences(config)).flatten()
         scored = list(Scored.below(config.data, "train", texts).values())
-        return Material(texts.encoded(bundle, config.max_tokens, device), made, running, scored, device)
+        return Material(texts.encoded(base, projection, config.max_tokens, device), made, running, scored, device)
 
     def batches(self, config: SimilarityHeadConfig) -> Iterator[StepRows]:
         """Rows of every step, at random, without end."""
@@ -205,13 +206,13 @@ def some_sentences(config: SimilarityHeadConfig) -> list[str]:
 class Dev:
     """Scored dev splits, and minimal pairs of frames and words that training has not seen."""
 
-    def __init__(self, config: SimilarityHeadConfig, bundle: Bundle, device: torch.device) -> None:
+    def __init__(self, config: SimilarityHeadConfig, base: Base, projection: Projection, device: torch.device) -> None:
         texts, lexicon = Texts(), Lexicon.harvest(config.data, "dev")
         self._scored = Scored.below(config.data, "dev", texts)
         items = dev_items(lexicon, config.dev_seed, config.dev_items)
         made = {kind: [as_row(triple) for item in found for triple in item.triples()] for kind, found in items.items()}
         self._triples = {kind: texts.numbers(rows) for kind, rows in made.items() if rows}
-        self._states, self._device = texts.encoded(bundle, config.max_tokens, device), device
+        self._states, self._device = texts.encoded(base, projection, config.max_tokens, device), device
 
     @torch.no_grad()
     def score(self, head: SimilarityHead) -> dict[str, float]:
@@ -265,15 +266,15 @@ def run(config: SimilarityHeadConfig) -> Projection:
     """Run or go on with the training that ``config`` describes; returns the trained projection."""
     if config.threads:
         torch.set_num_threads(config.threads)
-    world, bundle = one_process(config.device), load_bundle(config.bundle)
-    begun = read_projection(bundle)
-    material, dev = Material.of(config, bundle, world.device), Dev(config, bundle, world.device)
+    world, base = one_process(config.device), load_base(config.base)
+    begun = load_base_projection(config.base)
+    material, dev = Material.of(config, base, begun, world.device), Dev(config, base, begun, world.device)
     head, before = begun.head().to(world.device), begun.head().to(world.device)
     folder = Run(config.out, config)
     folder.log(event="before", **dev.score(before))
 
     def evaluate() -> dict[str, float]:
-        save(trained(head, begun), config, bundle)
+        save(trained(head, begun), config, base.recipe)
         return dev.score(head)
 
     schedule = Schedule(material.batches(config), config.steps, config.checkpoint_steps)
@@ -295,11 +296,9 @@ def trained(head: SimilarityHead, begun: Projection) -> Projection:
     return begun._replace(**weights)
 
 
-def save(projection: Projection, config: SimilarityHeadConfig, bundle: Bundle) -> None:
-    """Write the projection, and how it and the bundle below it came to be."""
+def save(projection: Projection, config: SimilarityHeadConfig, before: Recipe) -> None:
+    """Write the projection, and how it and what is below it came to be."""
     save_projection(projection, config.out)
-    training = bundle.manifest.training
-    before = Recipe(commands=training.recipe, sources=training.sources)
     before.then(command_line("training.similarity_head", config), sources_below(config.data)).write(config.out)
 
 

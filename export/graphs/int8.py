@@ -76,27 +76,3 @@ class Int8Linear(nn.Module):
         largest = inputs.abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)  # [P, 1]
         product: Tensor = round_to_int8(inputs / largest) @ expand_columns(self.weight, self.scales)
         return product * largest + self.bias
-
-
-class Standardise(nn.Module):
-    """A ``BatchNorm1d`` without weights as it is after training: a difference and a product."""
-
-    def __init__(self, trained: nn.BatchNorm1d) -> None:
-        super().__init__()
-        assert trained.running_mean is not None
-        assert trained.running_var is not None
-        self.mean = nn.Buffer(trained.running_mean.clone())
-        self.inverse = nn.Buffer((trained.running_var.double() + trained.eps).rsqrt().float())
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """``inputs`` [P, in] with mean 0 and deviation 1 over the training text."""
-        return (inputs - self.mean) * self.inverse
-
-
-def on_standardised(linear: nn.Linear, standardise: Standardise) -> nn.Linear:
-    """The layer that gives of standardised inputs what ``linear`` gives of the inputs themselves."""
-    weight, mean = linear.weight.detach().double(), standardise.mean.double()
-    folded = nn.Linear(linear.in_features, linear.out_features)
-    folded.weight = nn.Parameter((weight / standardise.inverse.double()).float(), requires_grad=False)
-    folded.bias = nn.Parameter((linear.bias.detach().double() + weight @ mean).float(), requires_grad=False)
-    return folded

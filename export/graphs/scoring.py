@@ -1,12 +1,13 @@
 """The traced modules: the student with compressed tables and heads, one module for each task.
 
 Letters: B sentences, N packed tokens, P pairs, V vocabulary, d matrix side, e vector size, D state size, m similarity
-width, k width of what the alignment takes of a token.
+width, w width of the pair encoder, T its blocks.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import cast
 
 import torch
@@ -14,10 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cmow.service.model.bundle import TableDtype
-from export.graphs.int8 import Int8Linear, Standardise, on_standardised
+from export.graphs.int8 import LARGEST_WEIGHT, Int8Linear
+from export.ops import pairs_reference
 from export.ops.tables import TABLE_NAMES, as_dtype, quantise
-from training.student.heads import Alignment, EntailmentHead, ParaphraseHead, SimilarityHead
-from training.student.model import Student
+from training.bundle.scorer import Scorer
+from training.student.heads import SimilarityHead
+from training.student.pair_encoder import Block, PairEncoder, entailment_features, same_features
 from training.student.product import hybrid_encode
 
 
@@ -56,12 +59,57 @@ def _(
     return vectors.new_empty((cu_seqlens.shape[0] - 1, width), dtype=torch.float32)
 
 
+@torch.library.custom_op("cmow::encode_pairs", mutates_args=())
+def encode_pairs(
+    token_ids: Tensor,
+    cu_seqlens: Tensor,
+    pairs: Tensor,
+    rows: Tensor,
+    scales: Tensor,
+    places: Tensor,
+    mix: Tensor,
+    mix_scales: Tensor,
+    mix_bias: Tensor,
+    key: Tensor,
+    key_scales: Tensor,
+    key_bias: Tensor,
+    fuse: Tensor,
+    fuse_scales: Tensor,
+    fuse_bias: Tensor,
+) -> Tensor:
+    """Features float32 [P, 2, 2 w] of pairs, by the op's twin: the op that becomes ``ai.cmow::EncodePairs``."""
+    layers = (mix, mix_scales, mix_bias, key, key_scales, key_bias, fuse, fuse_scales, fuse_bias)
+    inputs = (token_ids, cu_seqlens, pairs, rows, scales, places, *layers)
+    return torch.from_numpy(pairs_reference.encode_pairs(*(each.numpy() for each in inputs))).float()
+
+
+@encode_pairs.register_fake
+def _(
+    token_ids: Tensor,
+    cu_seqlens: Tensor,
+    pairs: Tensor,
+    rows: Tensor,
+    scales: Tensor,
+    places: Tensor,
+    mix: Tensor,
+    mix_scales: Tensor,
+    mix_bias: Tensor,
+    key: Tensor,
+    key_scales: Tensor,
+    key_bias: Tensor,
+    fuse: Tensor,
+    fuse_scales: Tensor,
+    fuse_bias: Tensor,
+) -> Tensor:
+    return places.new_empty((pairs.shape[0], 2, 2 * rows.shape[1]))
+
+
 class EncoderModel(nn.Module):
     """Sentences to states, from tables of ``dtype``."""
 
-    def __init__(self, student: Student, dtype: TableDtype) -> None:
+    def __init__(self, scorer: Scorer, dtype: TableDtype) -> None:
         super().__init__()
-        values = (table.detach().numpy() for table in student.encoder.tables())
+        values = (table.detach().numpy() for table in scorer.encoder.tables())
         tables = as_dtype(dict(zip(TABLE_NAMES, values, strict=False)), dtype)
         buffers = {name: nn.Buffer(torch.from_numpy(table)) for name, table in tables.items()}
         self.vectors, self.forward_deltas = buffers["vectors"], buffers["forward_deltas"]
@@ -75,80 +123,125 @@ class EncoderModel(nn.Module):
         return states
 
 
-class TokenTable(nn.Module):
-    """What the alignment computes of each token alone: [V, k] in int8 with a scale a row, instead of from its vector.
-
-    The alignment takes nothing else of a token, so that a row of k numbers replaces a row of e and a matrix product.
-    """
-
-    def __init__(self, alignment: Alignment, vectors: Tensor) -> None:
-        super().__init__()
-        with torch.no_grad():  # with the statistics of training, not of this vocabulary
-            rows, scales = quantise(alignment.eval().own(vectors).numpy())
-        self.rows, self.scales = nn.Buffer(torch.from_numpy(rows)), nn.Buffer(torch.from_numpy(scales))
-
-    def forward(self, token_ids: Tensor) -> Tensor:
-        """Rows float32 [N, k] of ``token_ids`` [N]."""
-        return self.rows.index_select(0, token_ids).float() * self.scales.index_select(0, token_ids)[:, None]
-
-
 class SimilarityModel(nn.Module):
     """Sentences to unit embeddings, and their cosines."""
 
-    def __init__(self, student: Student, dtype: TableDtype) -> None:
+    def __init__(self, scorer: Scorer, dtype: TableDtype) -> None:
         super().__init__()
-        self.encoder = EncoderModel(student, dtype)
-        self.head = int8_similarity_head(student)
+        self.encoder = EncoderModel(scorer, dtype)
+        self.head = int8_similarity_head(scorer)
 
     def forward(self, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines [P] of ``pairs`` [P, 2], rows of the unit embeddings [B, m], which follow."""
         embeddings = self.head(self.encoder(token_ids, cu_seqlens))
-        left, right = F.embedding(pairs, embeddings).split(1, dim=1)  # [P, 1, m]
-        return (left * right).sum(dim=(1, 2)).clamp(-1, 1), embeddings
+        return cosines(embeddings, pairs), embeddings
 
 
-class PairModel(nn.Module):
-    """Pairs of sentences to the logits of one of the heads."""
+class PairReader(nn.Module):
+    """The pair encoder in int8: its table with a scale a row, its layers with a scale a column."""
 
-    def __init__(self, student: Student, dtype: TableDtype, head: EntailmentHead | ParaphraseHead) -> None:
+    def __init__(self, encoder: PairEncoder) -> None:
         super().__init__()
-        self.encoder = EncoderModel(student, dtype)
-        self.head = int8_pair_head(head)
-        self.alignment = alignment = student.alignment
-        self.tokens = None if alignment is None else TokenTable(alignment, student.encoder.vectors)
+        rows, scales = quantise(encoder.tokens.detach().numpy())
+        self.rows, self.scales = nn.Buffer(torch.from_numpy(rows)), nn.Buffer(torch.from_numpy(scales))
+        self.places = nn.Buffer(encoder.places.detach().clone())
+        blocks = [cast(Block, block) for block in encoder.blocks]
+        self.mix, self.mix_scales, self.mix_bias = _stacked(map(_mix, blocks))
+        self.key, self.key_scales, self.key_bias = _stacked(map(_key, blocks))
+        self.fuse, self.fuse_scales, self.fuse_bias = _stacked(map(_fuse, blocks))
 
     def forward(self, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> Tensor:
-        """Logits of ``pairs`` [P, 2], rows of the packed sentences: [P, 3] or [P]."""
-        states = self.encoder(token_ids, cu_seqlens)
-        aligned = None
-        if self.alignment is not None and self.tokens is not None:
-            aligned = self.alignment.align(self.tokens(token_ids), cu_seqlens, pairs)
-        logits: Tensor = self.head(pick(states, pairs, 0), pick(states, pairs, 1), aligned)
-        return logits
+        """Features [P, 2, 2 w] of ``pairs`` [P, 2], rows of the packed sentences."""
+        read: Tensor = encode_pairs(
+            token_ids,
+            cu_seqlens,
+            pairs,
+            self.rows,
+            self.scales,
+            self.places,
+            self.mix,
+            self.mix_scales,
+            self.mix_bias,
+            self.key,
+            self.key_scales,
+            self.key_bias,
+            self.fuse,
+            self.fuse_scales,
+            self.fuse_bias,
+        )
+        return read
 
 
-class EntailmentModel(PairModel):
+class EntailmentModel(nn.Module):
     """Pairs of sentences to calibrated probabilities."""
 
-    def __init__(self, student: Student, dtype: TableDtype) -> None:
-        super().__init__(student, dtype, student.entailment_head)
-        self.temperature = nn.Buffer(student.entailment_temperature.detach().clone())
+    def __init__(self, scorer: Scorer, dtype: TableDtype) -> None:
+        super().__init__()
+        self.encoder = EncoderModel(scorer, dtype)
+        self.reader = PairReader(scorer.pairs.encoder)
+        self.standardise = copy.deepcopy(scorer.pairs.standardise)
+        self.head = int8_head(scorer.pairs.heads.entailment)
+        self.temperature = nn.Buffer(scorer.entailment_temperature.detach().clone())
 
     def forward(self, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> Tensor:
         """Probabilities [P, 3] of ``pairs`` [P, 2], premise first."""
-        return (super().forward(token_ids, cu_seqlens, pairs) / self.temperature).softmax(dim=1)
+        states = self.standardise(self.encoder(token_ids, cu_seqlens))
+        read = self.reader(token_ids, cu_seqlens, pairs)
+        logits: Tensor = self.head(entailment_features(pick(states, pairs, 0), pick(states, pairs, 1), read))
+        return (logits / self.temperature).softmax(dim=1)
 
 
-class ParaphraseModel(PairModel):
+class SameModel(nn.Module):
+    """Pairs of sentences to what does not change when they are exchanged: logits [P, 2] of paraphrase, relatedness."""
+
+    def __init__(self, scorer: Scorer, dtype: TableDtype) -> None:
+        super().__init__()
+        self.encoder = EncoderModel(scorer, dtype)
+        self.reader = PairReader(scorer.pairs.encoder)
+        self.standardise = copy.deepcopy(scorer.pairs.standardise)
+        self.same = int8_head(scorer.pairs.heads.same)
+
+    def logits(self, raw: Tensor, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> Tensor:
+        """Of ``pairs`` [P, 2], rows of the packed sentences with the states ``raw`` [B, D]."""
+        states = self.standardise(raw)
+        read = self.reader(token_ids, cu_seqlens, pairs)
+        found: Tensor = self.same(same_features(pick(states, pairs, 0), pick(states, pairs, 1), read))
+        return found
+
+
+class ParaphraseModel(SameModel):
     """Pairs of sentences to the probability that both say the same."""
 
-    def __init__(self, student: Student, dtype: TableDtype) -> None:
-        super().__init__(student, dtype, student.paraphrase_head)
-        self.shift = nn.Buffer(student.paraphrase_shift.detach().clone())
+    def __init__(self, scorer: Scorer, dtype: TableDtype) -> None:
+        super().__init__(scorer, dtype)
+        self.scale = nn.Buffer(scorer.paraphrase_scale.detach().clone())
+        self.shift = nn.Buffer(scorer.paraphrase_shift.detach().clone())
 
     def forward(self, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> Tensor:
         """Probabilities [P] of ``pairs`` [P, 2]."""
-        return (super().forward(token_ids, cu_seqlens, pairs) + self.shift).sigmoid()
+        logits = self.logits(self.encoder(token_ids, cu_seqlens), token_ids, cu_seqlens, pairs)
+        return (logits[:, 0] * self.scale + self.shift).sigmoid()
+
+
+class RelatednessModel(SameModel):
+    """Pairs of sentences to what the service weighs for their relatedness."""
+
+    def __init__(self, scorer: Scorer, dtype: TableDtype) -> None:
+        super().__init__(scorer, dtype)
+        self.similarity = int8_similarity_head(scorer)
+
+    def forward(self, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> Tensor:
+        """Of ``pairs`` [P, 2] the cosine, and what the head says, from 0 to 1: [P, 2]."""
+        states = self.encoder(token_ids, cu_seqlens)
+        logits = self.logits(states, token_ids, cu_seqlens, pairs)
+        return torch.stack([cosines(self.similarity(states), pairs), logits[:, 1].sigmoid()], dim=1)
+
+
+def cosines(embeddings: Tensor, pairs: Tensor) -> Tensor:
+    """Of ``pairs`` [P, 2], rows of the unit ``embeddings`` [B, m]: [P]."""
+    left, right = F.embedding(pairs, embeddings).split(1, dim=1)  # [P, 1, m]
+    found: Tensor = (left * right).sum(dim=(1, 2)).clamp(-1, 1)
+    return found
 
 
 def pick(rows: Tensor, pairs: Tensor, side: int) -> Tensor:
@@ -156,22 +249,50 @@ def pick(rows: Tensor, pairs: Tensor, side: int) -> Tensor:
     return rows.index_select(0, pairs[:, side])
 
 
-def int8_similarity_head(student: Student) -> SimilarityHead:
-    """The similarity head with its projection in int8, of states standardised as the paraphrase head does it.
+def int8_similarity_head(scorer: Scorer) -> SimilarityHead:
+    """The similarity head of states as they are, with its projection in int8 of standardised ones.
 
     A state's parts differ in scale: without that, the vector would be lost in the rounding of the products.
     """
-    head = copy.deepcopy(student.similarity_head)
-    standardise = Standardise(cast(nn.BatchNorm1d, student.paraphrase_head.standardise))
-    linear = on_standardised(cast(nn.Linear, head.projection), standardise)
-    head.projection = nn.Sequential(standardise, Int8Linear(linear))
+    head = copy.deepcopy(scorer.similarity)
+    linear = cast(nn.Linear, head.projection)
+    head.projection = nn.Sequential(copy.deepcopy(scorer.standardise), Int8Linear(linear))
     return head
 
 
-def int8_pair_head(head: EntailmentHead | ParaphraseHead) -> EntailmentHead | ParaphraseHead:
-    """A copy of ``head`` with its hidden layer in int8."""
-    compressed = copy.deepcopy(head)
-    compressed.hidden = Int8Linear(cast(nn.Linear, head.hidden))
-    if isinstance(head.standardise, nn.BatchNorm1d):
-        compressed.standardise = Standardise(head.standardise)
-    return compressed
+def int8_head(head: nn.Sequential) -> nn.Sequential:
+    """``head`` with its hidden layer in int8, and no dropout."""
+    hidden, active, _, output = copy.deepcopy(head)
+    return nn.Sequential(Int8Linear(cast(nn.Linear, hidden)), active, output)
+
+
+Layer = tuple[Tensor, Tensor, Tensor]
+
+
+def _mix(block: Block) -> Layer:
+    """The convolution as the op takes it: int8 [w, 3 w], scales [3 w] and bias [w]."""
+    weight = torch.cat([layer.weight for layer in (block.before, block.here, block.after)])
+    return *_columns(weight), block.here.bias
+
+
+def _key(block: Block) -> Layer:
+    """The keys: int8 [w, q], scales [q] and bias [q]."""
+    return *_columns(block.key.weight), block.key.bias
+
+
+def _fuse(block: Block) -> Layer:
+    """The fusion, a matrix for each of its features: int8 [4, w, w], scales [4, w] and bias [w]."""
+    weights, scales = zip(*map(_columns, block.fuse.weight.chunk(4, dim=1)), strict=True)
+    return torch.stack(weights), torch.stack(scales), block.fuse.bias
+
+
+def _columns(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """A layer's ``weight`` [out, in] as int8 [in, out], and a scale for each of its outputs [out]."""
+    rows, scales = quantise(weight.detach().numpy(), LARGEST_WEIGHT)
+    return torch.from_numpy(rows).T.contiguous(), torch.from_numpy(scales)
+
+
+def _stacked(layers: Iterable[Layer]) -> tuple[nn.Buffer, nn.Buffer, nn.Buffer]:
+    """Weights, scales and biases of all blocks, [T, ...] each."""
+    weights, scales, biases = (nn.Buffer(torch.stack(parts).detach()) for parts in zip(*layers, strict=True))
+    return weights, scales, biases

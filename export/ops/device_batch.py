@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ctypes import Structure, c_bool, c_int, c_int64, c_size_t, c_uint8, c_void_p
+from ctypes import Structure, c_bool, c_int, c_int64, c_uint8, c_void_p
 from typing import Any
 
 import numpy as np
@@ -40,18 +40,6 @@ class DeviceBatch(Structure):
     ]
 
 
-class DevicePairs(Structure):
-    """``cmow::DevicePairs``; the memory that it points to must outlive its use."""
-
-    _fields_ = [
-        *((name, c_void_p) for name in ("weight", "bias")),
-        *((name, c_size_t) for name in ("key_size", "value_size", "size")),
-        *((name, c_void_p) for name in ("keys", "values", "cu_seqlens", "pairs")),
-        *((name, c_int64) for name in ("tokens", "sentences", "count")),
-        ("pooled", c_void_p),
-    ]
-
-
 def address(array: Any) -> int:
     """Where the elements of a NumPy array or a torch tensor start."""
     return int(array.ctypes.data if isinstance(array, np.ndarray) else array.data_ptr())
@@ -76,14 +64,3 @@ def device_batch(inputs: Mapping[str, Any], rows: Any) -> DeviceBatch:
     return DeviceBatch(
         address(ids), wide, address(offsets), len(ids), len(offsets) - 1, tables, len(vectors), address(rows)
     )
-
-
-def device_pairs(inputs: Mapping[str, Any], pooled: Any) -> DevicePairs:
-    """The batch of ``inputs``, named as those of ``AlignPairs``, with ``pooled`` [Q, 2, 2 h] as result; as above."""
-    keys, values, offsets, pairs, weight, bias = (
-        inputs[name] for name in ("keys", "values", "cu_seqlens", "pairs", "weight", "bias")
-    )
-    sizes = keys.shape[1], values.shape[1], len(bias)
-    counts = len(keys), len(offsets) - 1, len(pairs)
-    arrays = map(address, (keys, values, offsets, pairs))
-    return DevicePairs(address(weight), address(bias), *sizes, *arrays, *counts, address(pooled))

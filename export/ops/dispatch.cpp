@@ -2,7 +2,6 @@
 #include <cstring>
 #include <string>
 
-#include "align_pairs.h"
 #include "hybrid_encode.h"
 #include "pairs_encoder.h"
 
@@ -35,15 +34,6 @@ const Kernel* select_kernel(const char* name) {
   for (const Kernel* kernel : kKernels)
     if (runs_here(*kernel) && (best || std::strcmp(name, kernel->isa) == 0)) return kernel;
   return nullptr;
-}
-
-const AlignKernel& align_kernel_of(const Kernel& kernel) {
-#ifdef CMOW_X86_64
-  if (&kernel == &avx512_kernel) return avx512_align_kernel;
-  if (&kernel == &avx2_kernel) return avx2_align_kernel;
-#endif
-  static_cast<void>(kernel);
-  return portable_align_kernel;
 }
 
 const PairKernel& pair_kernel_of(const Kernel& kernel) {

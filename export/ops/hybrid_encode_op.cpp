@@ -14,7 +14,6 @@
 #include <utility>
 #include <vector>
 
-#include "align_pairs_op.h"
 #include "hybrid_encode.h"
 #include "hybrid_encode_inputs.h"
 #include "ort_op.h"
@@ -106,7 +105,6 @@ ort::CustomOpDomain* make_domain(const ort::Api& api, const Kernel& kernel) {
   ort::CustomOpDomain* domain = nullptr;
   check(api.CreateCustomOpDomain("ai.cmow", &domain));
   check(api.CustomOpDomain_Add(domain, new Op<Session>(kernel)));  // ops and domain live as long as the process
-  check(api.CustomOpDomain_Add(domain, new_align_pairs_op(align_kernel_of(kernel))));
   check(api.CustomOpDomain_Add(domain, new_encode_pairs_op(pair_kernel_of(kernel))));
   add_cuda_ops(api, domain);
   return domain;

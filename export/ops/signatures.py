@@ -57,12 +57,6 @@ HYBRID_ENCODE = Signature(
     type_constraints=(("T", [FLOAT, "tensor(float16)", INT8], "one type for all tables"),),
 )
 
-ALIGN_PAIRS = Signature(
-    "AlignPairs",
-    {"keys": FLOAT, "values": FLOAT, "cu_seqlens": INT64, "pairs": INT64, "weight": FLOAT, "bias": FLOAT},
-    "pooled",
-)
-
 ENCODE_PAIRS = Signature(
     "EncodePairs",
     {

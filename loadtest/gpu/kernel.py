@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 import torch
 
 from cmow.service.machine.native import Faults
 from cmow.service.model.bundle import TableDtype
-from export.ops.align_reference import align_pairs
-from export.ops.device_batch import device_batch, device_pairs
+from export.ops.device_batch import device_batch
 from export.ops.hybrid_reference import hybrid_encode
 from export.ops.tables import Arrays, as_dtype
 
@@ -42,10 +40,6 @@ class Kernels:
     def encode(self, inputs: Tensors, rows: torch.Tensor) -> None:
         """Write the embeddings of ``inputs`` to ``rows`` [B, e + 2 d d], on torch's current stream."""
         self._give("cmow_cuda_encode", device_batch(inputs, rows))
-
-    def align(self, inputs: Tensors, pooled: torch.Tensor) -> None:
-        """Write the aligned pairs of ``inputs`` to ``pooled`` [Q, 2, 2 h], likewise."""
-        self._give("cmow_cuda_align", device_pairs(inputs, pooled))
 
     def _give(self, name: str, batch: ctypes.Structure) -> None:
         function = getattr(ctypes.CDLL(str(self.path)), name)
@@ -88,22 +82,6 @@ def largest_error(kernels: Kernels, inputs: Arrays) -> float:
     return float(error.max())
 
 
-def align_error(kernels: Kernels, q: int, k: int, h: int) -> float:
-    """Largest relative L2 error of half a pair against the float64 reference."""
-    rng, lengths = np.random.default_rng(), [n for n in ODD_LENGTHS if n < 300] + [1000]
-    cu_seqlens = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    shapes = {"keys": (cu_seqlens[-1], q), "values": (cu_seqlens[-1], k), "weight": (4 * k, h), "bias": (h,)}
-    arrays = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
-    arrays["keys"] /= np.float32(np.sqrt(q))
-    pairs = rng.integers(0, len(lengths), (40, 2))
-    inputs: dict[str, Any] = {**arrays, "cu_seqlens": cu_seqlens, "pairs": pairs}
-    pooled = torch.full((len(pairs), 2, 2 * h), torch.nan, device="cuda")
-    kernels.align(on_device(inputs), pooled)
-    expected = align_pairs(**inputs)
-    error = np.linalg.norm(pooled.cpu().numpy() - expected, axis=2)
-    return float((error / np.maximum(np.linalg.norm(expected, axis=2), 1e-30)).max())
-
-
 def check_faults(kernels: Kernels) -> bool:
     """A wrong id makes its own row NaN, is told, and leaves all other rows as they were."""
     faults, tensors = Faults(kernels.path), on_device(random_inputs([5, 300, 4], "int8", 20, 400, 61))
@@ -144,10 +122,6 @@ def check(kernels: Kernels) -> dict[str, float | bool]:
         error = largest_error(kernels, random_inputs(LONG_LENGTHS, dtype, 20, 400, 61))
         results[f"error, {dtype}, 100,000 tokens"] = error
         _require(error <= TOLERANCE_LONG, f"{dtype}, 100,000 tokens: error {error}")
-    for sizes in ((32, 64, 64), (20, 3, 100)):
-        error = align_error(kernels, *sizes)
-        results[f"error, pairs of q, k, h = {sizes}"] = error
-        _require(error <= TOLERANCE, f"pairs of q, k, h = {sizes}: error {error}")
     results["wrong input found"] = check_faults(kernels)
     results["same bits in any batch"] = check_batches(kernels)
     for name in ("wrong input found", "same bits in any batch"):

@@ -61,7 +61,10 @@ async def similarity(request: Request) -> Response:
     asked = parse(SimilarityRequest, payload)
     work = scheduler.model.pairs(MODES[asked.mode], asked.sides(), "report", asked.on_unknown)
     scored = await scheduler.score(caller, work)
-    return _reply(scheduler, scored, scores=scored.values.tolist())
+    if asked.threshold is None:
+        return _reply(scheduler, scored, scores=scored.values.tolist())
+    same = (scored.values >= asked.threshold).tolist()
+    return _reply(scheduler, scored, scores=scored.values.tolist(), same=same)
 
 
 async def entailment(request: Request) -> Response:

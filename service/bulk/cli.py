@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from cmow.service.bulk.options import FIELDS, FORMATS, STANDARD, BulkOptions
 from cmow.service.errors import BadRowError, CmowError, StartError, UsageError
-from cmow.service.options.arguments import count, unicode
+from cmow.service.options.arguments import count, score, unicode
 from cmow.service.options.defaults import MODEL_OPTIONS
 from cmow.service.options.flags import add_flags
 
@@ -66,9 +66,9 @@ def _read(arguments: Sequence[str] | None) -> tuple[BulkOptions, dict[str, Any]]
 
 
 def _score(options: BulkOptions, settings: dict[str, Any]) -> None:
-    from cmow.service.bulk.command import read_settings, score  # here, so that help and usage errors need no model
+    from cmow.service.bulk import command  # here, so that help and usage errors need no model
 
-    score(options, read_settings(settings))
+    command.score(options, command.read_settings(settings))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,6 +103,12 @@ def _add_format_flags(group: argparse._ArgumentGroup) -> None:
         type=unicode,
         default="cmow_",
         help="what the names of the new columns begin with; default: cmow_",
+    )
+    group.add_argument(
+        "--threshold",
+        type=score,
+        metavar="SCORE",
+        help="also add the column cmow_same: whether the score is at least this one; not for entailment",
     )
     group.add_argument("--input-format", choices=formats, help="default: as the name ends; jsonl for standard input")
     group.add_argument("--output-format", choices=formats, help="default: as the name ends, or as the input")

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from cmow.service.bulk.options import STANDARD, BulkOptions, Format, require_pyarrow
 from cmow.service.bulk.run import BulkRun
-from cmow.service.bulk.scoring import LocalSource, ModelScorer, column_types
+from cmow.service.bulk.scoring import LocalSource, ModelScorer, Scoring
 from cmow.service.errors import UsageError
 from cmow.service.files.blocks import ColumnTypes, Source
 from cmow.service.files.encoders import CsvEncoder, Encoder, JsonlEncoder
@@ -48,7 +48,7 @@ def score(options: BulkOptions, settings: Settings) -> None:
     """Score as ``options`` say; raises ``CmowError`` or ``OSError``."""
     limit_tokenizer_threads(settings.threads)
     bundle = load_bundle(settings.bundle, settings.verify_hashes)
-    columns = column_types(options.task, options.prefix, bundle.manifest.labels)
+    columns = _scoring(options).columns(bundle.manifest.labels)
     check = RowCheck(options.text_fields, settings.max_text_chars, columns)
     with ExitStack() as stack:
         reader = _open_reader(options, ReadOptions(check, options.block_rows, options.max_line_bytes), stack)
@@ -61,6 +61,12 @@ def score(options: BulkOptions, settings: Settings) -> None:
             on_bad_row=options.on_bad_row,
             progress=options.progress,
         ).run()
+
+
+def _scoring(options: BulkOptions) -> Scoring:
+    if options.threshold is not None and options.task == "entailment":
+        raise UsageError(f"--threshold {options.threshold}: expected a task with one score, got entailment")
+    return Scoring(options.task, options.prefix, options.threshold)
 
 
 def _open_reader(options: BulkOptions, reading: ReadOptions, stack: ExitStack) -> Reader:
@@ -116,14 +122,14 @@ def _source(options: BulkOptions, settings: Settings, bundle: Bundle, reader: Re
         gpu_min_tokens=settings.gpu_min_tokens,
     )
     if options.engine == "local":
-        return LocalSource(reader, ModelScorer(Model(Engine(bundle, running), UNBOUNDED), options.task, options.prefix))
+        return LocalSource(reader, ModelScorer(Model(Engine(bundle, running), UNBOUNDED), _scoring(options)))
     from cmow.service.bulk.ray_source import RaySource
     from cmow.service.bulk.ray_worker import Work
     from cmow.service.files.parquet import ParquetReader
 
     assert isinstance(reader, ParquetReader)
     one_thread = replace(running, threads=settings.threads or 1)  # a worker is what Ray counts as one processor
-    work = Work(reader.path.absolute(), reader.options, bundle, one_thread, options.task, options.prefix)
+    work = Work(reader.path.absolute(), reader.options, bundle, one_thread, _scoring(options))
     return RaySource(work, reader.rows, options.workers)
 
 
@@ -171,6 +177,7 @@ def _identity(options: BulkOptions, check: RowCheck, bundle: Bundle) -> dict[str
         "task": options.task,
         "fields": " ".join(check.fields),
         "prefix": options.prefix,
+        "threshold": str(options.threshold),
         "limits": f"{check.max_text_chars} characters, {options.max_line_bytes} bytes",
         "model": " ".join(entry.sha256[:16] for _, entry in sorted(bundle.manifest.files.items())),
         "weights of relatedness": msgspec.json.encode(bundle.manifest.relatedness).decode(),

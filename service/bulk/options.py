@@ -33,6 +33,7 @@ class BulkOptions:
     input_format: Format | None
     output_format: Format | None
     prefix: str
+    threshold: float | None
     on_bad_row: Literal["stop", "skip"]
     block_rows: int
     engine: Literal["local", "ray"]

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmow.service.bulk.options import Task
-from cmow.service.bulk.scoring import ModelScorer
+from cmow.service.bulk.scoring import ModelScorer, Scoring
 from cmow.service.errors import BundleError
 from cmow.service.files.blocks import Block
 from cmow.service.files.parquet import to_block
@@ -33,8 +32,7 @@ class Work:
     reading: ReadOptions
     bundle: Bundle
     engine: EngineOptions
-    task: Task
-    prefix: str
+    scoring: Scoring
 
 
 class SpanScorer:
@@ -47,7 +45,7 @@ class SpanScorer:
             raise BundleError(f"{bundle.path}: expected the bundle of the machine that started the run, found another")
         self._reading = work.reading
         self._reader = SpanReader(work.path, work.reading.block_rows)
-        self._score = ModelScorer(Model(Engine(bundle, work.engine), UNBOUNDED), work.task, work.prefix)
+        self._score = ModelScorer(Model(Engine(bundle, work.engine), UNBOUNDED), work.scoring)
 
     def __call__(self, spans: dict[str, NDArray[np.int64]]) -> dict[str, list[Any]]:
         """Score ``spans``, columns ``start`` and ``rows`` [S]; raises ``InferenceError`` or ``BulkError``."""

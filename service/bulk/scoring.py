@@ -16,11 +16,29 @@ from cmow.service.text.pairs import SentencePairs
 from cmow.service.text.tokenizer import Part
 
 
-def column_types(task: Task, prefix: str, labels: list[str]) -> ColumnTypes:
-    """The columns that ``task`` adds, in their order."""
-    scores: ColumnTypes = dict.fromkeys(labels if task == "entailment" else [task], float)
-    label: ColumnTypes = {"label": str} if task == "entailment" else {}
-    return {prefix + name: kind for name, kind in (label | scores | {"truncated": bool}).items()}
+@dataclass(frozen=True)
+class Scoring:
+    """What is added to each row: ``task``'s columns, and with a ``threshold`` whether the score reaches it."""
+
+    task: Task
+    prefix: str
+    threshold: float | None = None
+
+    def columns(self, labels: list[str]) -> ColumnTypes:
+        """The new columns, in their order."""
+        scores: ColumnTypes = dict.fromkeys(labels if self.task == "entailment" else [self.task], float)
+        label: ColumnTypes = {"label": str} if self.task == "entailment" else {}
+        same: ColumnTypes = {} if self.threshold is None else {"same": bool}
+        return {self.prefix + name: kind for name, kind in (label | scores | same | {"truncated": bool}).items()}
+
+    def values(self, scored: Scored, labels: list[str]) -> Columns:
+        """What ``scored`` puts into each of them."""
+        values = [*np.atleast_2d(scored.values.T).tolist(), scored.truncated]
+        if self.task == "entailment":
+            values.insert(0, [labels[column] for column in scored.values.argmax(axis=1)])
+        if self.threshold is not None:
+            values.insert(1, (scored.values >= self.threshold).tolist())
+        return dict(zip(self.columns(labels), values, strict=True))
 
 
 @dataclass(frozen=True)
@@ -28,8 +46,7 @@ class ModelScorer:
     """A ``Scorer``: one block after the other through ``model``, which uses all its threads on each."""
 
     model: Model
-    task: Task
-    prefix: str
+    scoring: Scoring
 
     def __call__(self, blocks: Iterable[Block]) -> Iterator[ScoredBlock]:
         """Score ``blocks``, in order; raises ``InferenceError``."""
@@ -41,10 +58,10 @@ class ModelScorer:
         empty = packed.lengths[sentences.index] == 0
         good = ~empty.any(axis=1)
         block = block.without([(int(row), _empty_message(empty[row])) for row in np.flatnonzero(~good)])
-        work = self.model.work(self.task, sentences.texts, sentences.index[good])
+        work = self.model.work(self.scoring.task, sentences.texts, sentences.index[good])
         scored = self.model.score(work, Part(packed, 0, len(packed)))
         return ScoredBlock(
-            rows=block.rows.with_columns(self._columns(scored)),
+            rows=block.rows.with_columns(self.scoring.values(scored, self.model.manifest.labels)),
             lines=block.lines,
             bad=block.bad,
             records=block.records,
@@ -52,14 +69,6 @@ class ModelScorer:
             truncated=sum(scored.truncated),
             unread=sum(scored.unread),
         )
-
-    def _columns(self, scored: Scored) -> Columns:
-        """Values of each new column."""
-        labels = self.model.manifest.labels
-        values = [*np.atleast_2d(scored.values.T).tolist(), scored.truncated]
-        if self.task == "entailment":
-            values.insert(0, [labels[column] for column in scored.values.argmax(axis=1)])
-        return dict(zip(column_types(self.task, self.prefix, labels), values, strict=True))
 
 
 class LocalSource:

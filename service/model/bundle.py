@@ -1,7 +1,7 @@
 """The bundle: the folder that export writes and the service runs.
 
 manifest.json  tokenizer.json  weights.bin
-similarity.onnx  entailment.onnx  paraphrase.onnx  encoder.onnx  projection.onnx
+similarity.onnx  entailment.onnx  paraphrase.onnx  relatedness.onnx  encoder.onnx  projection.onnx
 
 One graph a task, so that a request runs nothing of the others'; all read ``weights.bin``. The encoder and the
 projection are the two halves of the similarity's graph, with the states float32 [B, D] between them: texts can be
@@ -21,10 +21,11 @@ from msgspec import Meta
 from cmow.service.errors import BundleError
 from cmow.service.model.record import Record, read_record, write_record
 
-SIMILARITY, ENTAILMENT, PARAPHRASE = "similarity.onnx", "entailment.onnx", "paraphrase.onnx"
+SIMILARITY, ENTAILMENT = "similarity.onnx", "entailment.onnx"
+PARAPHRASE, RELATEDNESS = "paraphrase.onnx", "relatedness.onnx"
 ENCODER, PROJECTION = "encoder.onnx", "projection.onnx"
 WEIGHTS, TOKENIZER, MANIFEST = "weights.bin", "tokenizer.json", "manifest.json"
-FILES = frozenset({SIMILARITY, ENTAILMENT, PARAPHRASE, ENCODER, PROJECTION, WEIGHTS, TOKENIZER})
+FILES = frozenset({SIMILARITY, ENTAILMENT, PARAPHRASE, RELATEDNESS, ENCODER, PROJECTION, WEIGHTS, TOKENIZER})
 LABELS = frozenset({"entailment", "neutral", "contradiction"})
 
 TableDtype = Literal["float32", "float16", "int8"]
@@ -77,15 +78,14 @@ class Relatedness(Record, frozen=True):
     """Weights of what makes up the relatedness of a pair (``relatedness.py``); unfitted, its cosine alone."""
 
     cosine: float = 1.0
-    entailment: float = 0.0
-    contradiction: float = 0.0
+    head: float = 0.0
     intercept: float = 0.0
 
 
 class Manifest(Record, frozen=True, kw_only=True):
     """Content of ``manifest.json``; ``labels`` are the entailment columns in order, the threshold is a cosine."""
 
-    format_version: Literal[3] = 3
+    format_version: Literal[4] = 4
     name: Annotated[str, Meta(min_length=1)]
     created: Annotated[datetime, Meta(tz=True)]
     dims: Dims

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from cmow.service.errors import BundleError, InferenceError
 from cmow.service.machine.cpu import usable_cpus
-from cmow.service.model.bundle import ENCODER, ENTAILMENT, PARAPHRASE, SIMILARITY, Bundle, Manifest
+from cmow.service.model.bundle import ENCODER, ENTAILMENT, PARAPHRASE, RELATEDNESS, SIMILARITY, Bundle, Manifest
 from cmow.service.model.placement import place
-from cmow.service.model.relatedness import Evidence, relatedness
+from cmow.service.model.relatedness import relatedness
 from cmow.service.model.session import ORT_ERRORS
 from cmow.service.options.defaults import Provider
 from cmow.service.text.pairs import SentencePairs
@@ -33,7 +33,7 @@ PART_TOKENS = 1024  # a third of a millisecond; less is not worth a thread of it
 NO_PAIRS: Ints = np.empty((0, 2), np.int64)
 PROBE = [("A man is playing a guitar.", "Somebody makes music.")]
 
-TaskName = Literal["similarity", "paraphrase", "relatedness", "entailment", "embed", "states"]
+TaskName = Literal["similarity", "paraphrase", "relatedness", "evidence", "entailment", "embed", "states"]
 
 
 @dataclass(frozen=True)
@@ -167,11 +167,11 @@ def _of_pairs(graph: str, output: str) -> Run:
     return lambda engine, packed, pairs: engine.run(graph, output, packed, pairs)
 
 
+_evidence = _of_pairs(RELATEDNESS, "evidence")
+
+
 def _relatedness(engine: Engine, packed: PackedTokens, pairs: Ints) -> Floats:
-    cosine = engine.run(SIMILARITY, "similarity", packed, pairs)
-    both_ways = engine.run(ENTAILMENT, "entailment", packed, np.concatenate([pairs, pairs[:, ::-1]]))
-    manifest = engine.bundle.manifest
-    return relatedness(manifest.relatedness, Evidence.of(cosine, both_ways, manifest.labels))
+    return relatedness(engine.bundle.manifest.relatedness, _evidence(engine, packed, pairs))
 
 
 def _embed(engine: Engine, packed: PackedTokens, pairs: Ints) -> Floats:
@@ -182,12 +182,13 @@ def _states(engine: Engine, packed: PackedTokens, pairs: Ints) -> Floats:
     return engine.run(ENCODER, "states", packed)[pairs[:, 0]]
 
 
-# Cosines; probabilities that both say the same; relatedness from 0 to 1; probabilities of the manifest's ``labels``
-# (premise first); unit-length similarity vectors; states of the encoder before any head.
+# Cosines; probabilities that both say the same; relatedness from 0 to 1, and what it is made of; probabilities of the
+# manifest's ``labels`` (premise first); unit-length similarity vectors; states of the encoder before any head.
 TASKS: Mapping[TaskName, Task] = {
     "similarity": Task(lambda manifest: (), _of_pairs(SIMILARITY, "similarity")),
     "paraphrase": Task(lambda manifest: (), _of_pairs(PARAPHRASE, "paraphrase")),
     "relatedness": Task(lambda manifest: (), _relatedness),
+    "evidence": Task(lambda manifest: (2,), _evidence),
     "entailment": Task(lambda manifest: (len(manifest.labels),), _of_pairs(ENTAILMENT, "entailment")),
     "embed": Task(lambda manifest: (manifest.dims.similarity_dim,), _embed),
     "states": Task(lambda manifest: (manifest.dims.embedding_dim,), _states),

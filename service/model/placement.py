@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cmow.service.errors import InferenceError, KernelError, ProviderError
 from cmow.service.machine import native
-from cmow.service.model.bundle import ENTAILMENT, PARAPHRASE, SIMILARITY, Bundle
+from cmow.service.model.bundle import ENTAILMENT, PARAPHRASE, RELATEDNESS, SIMILARITY, Bundle
 from cmow.service.model.session import CUDA, ORT_ERRORS, Arrays, OpenBundle, open_bundle
 from cmow.service.options.defaults import Provider
 
@@ -31,6 +31,7 @@ SCORES = (
     (SIMILARITY, "similarity"),
     (ENTAILMENT, "entailment"),
     (PARAPHRASE, "paraphrase"),
+    (RELATEDNESS, "evidence"),
 )
 
 

@@ -15,7 +15,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from cmow.service.errors import BundleError, KernelError
 from cmow.service.machine import native
-from cmow.service.model.bundle import ENCODER, ENTAILMENT, PARAPHRASE, SIMILARITY, Bundle, Manifest
+from cmow.service.model.bundle import ENCODER, ENTAILMENT, PARAPHRASE, RELATEDNESS, SIMILARITY, Bundle, Manifest
 
 logger = logging.getLogger(__name__)
 
@@ -161,6 +161,7 @@ def outputs(manifest: Manifest) -> dict[str, dict[str, Tensor]]:
         },
         ENTAILMENT: {"entailment": Tensor("tensor(float)", (None, len(manifest.labels)))},
         PARAPHRASE: {"paraphrase": Tensor("tensor(float)", (None,))},
+        RELATEDNESS: {"evidence": Tensor("tensor(float)", (None, 2))},
         ENCODER: {"states": Tensor("tensor(float)", (None, manifest.dims.embedding_dim))},
     }
 

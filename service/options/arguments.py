@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
-from math import isfinite
+from math import inf, isfinite
 
 MOST = 2**31 - 1  # what everything that takes a count can hold
 
@@ -24,6 +24,17 @@ def positive(text: str) -> float:
         number = 0.0
     if not (isfinite(number) and number > 0):
         raise ArgumentTypeError(f"expected a number above 0, got {text[:40]!r}")
+    return number
+
+
+def score(text: str) -> float:
+    """A number from -1 to 1; raises ``ArgumentTypeError``."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = inf
+    if not -1 <= number <= 1:
+        raise ArgumentTypeError(f"expected a number from -1 to 1, got {text[:40]!r}")
     return number
 
 

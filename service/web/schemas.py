@@ -64,6 +64,9 @@ class SimilarityRequest(PairRequest):
         description="score by the cosine, by the probability that both say the same, "
         "or by how related people would call them",
     )
+    threshold: float | None = Field(
+        default=None, ge=-1, le=1, description="reply also whether each score is at least this one"
+    )
     on_unknown: OnUnknown = "flag"
 
 
@@ -104,6 +107,9 @@ class SimilarityResponse(Wire):
 
     scores: list[float] = Field(
         description="of each pair: cosine, from -1 to 1, or probability of a paraphrase or relatedness, from 0 to 1"
+    )
+    same: list[bool] | None = Field(
+        default=None, description="with a threshold alone: of each pair, whether its score is at least that"
     )
     model: str
     usage: Usage

@@ -1,5 +1,6 @@
 """From a seeded student to a verified bundle: what export writes is what the engine serves and torch computes."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,75 +8,122 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torch import nn
 
 from cmow.service.model.bundle import (
     ENCODER,
     ENTAILMENT,
     PARAPHRASE,
     PROJECTION,
+    RELATEDNESS,
     SIMILARITY,
     WEIGHTS,
     Relatedness,
-    TableDtype,
     load_bundle,
 )
 from cmow.service.model.composer import Composer
 from cmow.service.model.engine import Engine, with_itself
-from export.graphs.scoring import EncoderModel, EntailmentModel, ParaphraseModel, SimilarityModel
+from export.graphs.scoring import EncoderModel, EntailmentModel, ParaphraseModel, RelatednessModel, SimilarityModel
 from export.ops.tables import quantise
-from export.to_onnx import GRAPHS, ExportConfig, export_bundle, main
+from export.to_onnx import GRAPHS, ExportConfig, main
 from export.verify import SCORE_BOUND, Check, verify
 from tests.tiny_bundle import make_tokenizer
 from tests.training.tiny_project import write_data
+from training.bundle.base import load_base, load_base_projection
+from training.bundle.from_bundle import read_projection
+from training.bundle.projection import save_projection
+from training.bundle.scorer import Calibration, Scorer
 from training.data.recipe import Recipe
 from training.student.model import Student, StudentConfig, save_student
+from training.student.pair_model import PairConfig, PairModel, load_pair_model, save_pair_model
+
+VOCABULARY = make_tokenizer().get_vocab_size()
 
 
 @pytest.fixture(scope="module")
 def student() -> Student:
     torch.manual_seed(0)
-    config = StudentConfig(
-        vocab_size=make_tokenizer().get_vocab_size(), similarity_dim=16, hidden_dim=32, paraphrase_dim=8, init_noise=0.1
-    )
+    config = StudentConfig(vocab_size=VOCABULARY, similarity_dim=16, hidden_dim=32, paraphrase_dim=8, init_noise=0.1)
     return Student(config).eval()
 
 
+@pytest.fixture(scope="module")
+def pair_model() -> PairModel:
+    torch.manual_seed(1)
+    model = PairModel(PairConfig(VOCABULARY, width=32, key_dim=16, places=6, hidden_dim=24))
+    nn.init.normal_(model.encoder.tokens)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def runs(student: Student, pair_model: PairModel, tmp_path_factory: pytest.TempPathFactory) -> ExportConfig:
+    """What the stages before the export leave behind."""
+    folder = tmp_path_factory.mktemp("runs")
+    save_student(student, folder / "student")
+    make_tokenizer().save(str(folder / "student/tokenizer.json"))
+    save_pair_model(pair_model, folder / "pair_heads")
+    Recipe(commands=["train"]).write(folder / "pair_heads")
+    return ExportConfig(folder / "student", folder / "pair_heads", out=folder / "bundle", max_tokens=512)
+
+
 @pytest.fixture(scope="module", params=["int8", "float32"])
-def bundle_folder(request: pytest.FixtureRequest, student: Student, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bundle")
-    make_tokenizer().save(str(folder / "source.json"))
-    dtype: TableDtype = request.param
-    config = ExportConfig(out=folder / "bundle", table_dtype=dtype, max_tokens=512)
-    export_bundle(student, folder / "source.json", config, Recipe(commands=["train"]))
+def config(
+    request: pytest.FixtureRequest, runs: ExportConfig, tmp_path_factory: pytest.TempPathFactory
+) -> ExportConfig:
+    config = replace(runs, out=tmp_path_factory.mktemp("export") / "bundle", table_dtype=request.param)
+    main(config)
+    return config
+
+
+@pytest.fixture(scope="module")
+def bundle_folder(config: ExportConfig) -> Path:
     return config.out
 
 
-def test_data_bring_weights_of_relatedness_and_scores(student: Student, tmp_path: Path) -> None:
-    save_student(student, tmp_path / "run")
-    make_tokenizer().save(str(tmp_path / "run/tokenizer.json"))
-    bare = ExportConfig(tmp_path / "run", tmp_path / "bare")
-    scored = ExportConfig(tmp_path / "run", tmp_path / "scored", data=write_data(tmp_path / "data"))
+@pytest.fixture(scope="module")
+def scorer(runs: ExportConfig) -> Scorer:
+    base = load_base(runs.base)
+    return Scorer(base.encoder, load_base_projection(runs.base), load_pair_model(runs.pair_heads)).eval()
+
+
+def test_data_bring_calibration_and_scores(runs: ExportConfig, tmp_path: Path) -> None:
+    bare = replace(runs, out=tmp_path / "bare")
+    scored = replace(runs, out=tmp_path / "scored", data=write_data(tmp_path / "data"))
     main(bare)
     main(scored)
     manifests = [load_bundle(config.out).manifest for config in (bare, scored)]
     assert [manifest.relatedness == Relatedness() for manifest in manifests] == [True, False]
+    assert [manifest.paraphrase_threshold == 0.5 for manifest in manifests] == [True, False]
     without, found = (manifest.training.metrics for manifest in manifests)
     assert without == {}
     assert {"spearman", "relatedness_spearman"} <= found["similarity/stsb/dev.jsonl.gz"].keys()
-    assert manifests[1].training.recipe == ["python -m export.to_onnx --data DATA"]
+    assert manifests[1].training.recipe == ["train", "python -m export.to_onnx --max-tokens 512 --data DATA"]
 
 
-def test_bad_data_leave_the_bundle_that_was_there(student: Student, tmp_path: Path) -> None:
-    save_student(student, tmp_path / "run")
-    make_tokenizer().save(str(tmp_path / "run/tokenizer.json"))
-    config = ExportConfig(tmp_path / "run", tmp_path / "bundle")
+def test_a_bundle_that_is_there_is_kept_unless_it_is_to_be_replaced(runs: ExportConfig, tmp_path: Path) -> None:
+    config = replace(runs, out=tmp_path / "bundle")
     main(config)
     before = {path.name: path.read_bytes() for path in config.out.iterdir()}
+    with pytest.raises(SystemExit, match="holds a bundle: take another --out, or --replace"):
+        main(config)
     with pytest.raises(SystemExit, match="nowhere: expected a data folder, found none"):
-        main(replace(config, data=tmp_path / "nowhere"))
-    assert {path.name: path.read_bytes() for path in config.out.iterdir()} == before
+        main(replace(config, replace=True, data=tmp_path / "nowhere"))
     with pytest.raises(SystemExit, match="error: "):
-        main(replace(config, student=tmp_path / "nobody"))
+        main(replace(config, replace=True, base=tmp_path / "nobody"))
+    with pytest.raises(SystemExit, match="expected a pair model"):
+        main(replace(config, replace=True, pair_heads=tmp_path / "nobody"))
+    assert {path.name: path.read_bytes() for path in config.out.iterdir()} == before
+    main(replace(config, replace=True))
+    assert (config.out / WEIGHTS).read_bytes() == before[WEIGHTS]
+
+
+def test_a_bundle_is_a_base_to_export_from(config: ExportConfig, tmp_path: Path) -> None:
+    """Its int8 numbers come back; a scale may differ by its last digit."""
+    main(replace(config, base=config.out, out=tmp_path / "again"))
+    first, again = (Engine(load_bundle(folder)) for folder in (config.out, tmp_path / "again"))
+    pairs = [("the man is playing guitar", "somebody makes music"), ("it rains", "a dog sleeps")]
+    for task in ("similarity", "entailment", "paraphrase", "relatedness"):
+        np.testing.assert_allclose(first.answer(task, pairs), again.answer(task, pairs), atol=SCORE_BOUND)
 
 
 def test_every_implementation_agrees(bundle_folder: Path) -> None:
@@ -94,8 +142,9 @@ def test_a_check_fails_above_its_bound_and_on_nan() -> None:
     ("graph", "ops"),
     [
         (SIMILARITY, ["HybridEncode"]),
-        (ENTAILMENT, ["HybridEncode", "AlignPairs"]),
-        (PARAPHRASE, ["HybridEncode", "AlignPairs"]),
+        (ENTAILMENT, ["HybridEncode", "EncodePairs"]),
+        (PARAPHRASE, ["HybridEncode", "EncodePairs"]),
+        (RELATEDNESS, ["HybridEncode", "EncodePairs"]),
         (ENCODER, ["HybridEncode"]),
     ],
 )
@@ -128,7 +177,7 @@ def test_the_graphs_say_nothing_of_the_machine_that_exported_them(bundle_folder:
             assert trace.encode() not in content
 
 
-def test_the_engine_serves_what_torch_computes(bundle_folder: Path, student: Student) -> None:
+def test_the_engine_serves_what_torch_computes(bundle_folder: Path, scorer: Scorer) -> None:
     bundle = load_bundle(bundle_folder)
     engine = Engine(bundle)
     pairs = [("the man is playing guitar", "somebody makes music"), ("it rains", "a dog sleeps")]
@@ -137,40 +186,60 @@ def test_the_engine_serves_what_torch_computes(bundle_folder: Path, student: Stu
     inputs = torch.from_numpy(packed.token_ids), torch.from_numpy(packed.cu_seqlens), torch.arange(4).view(2, 2)
     dtype = bundle.manifest.table_dtype
     with torch.no_grad():
-        states = EncoderModel(student, dtype)(*inputs[:2])
-        similarity, embeddings = SimilarityModel(student, dtype)(*inputs)
-        entailment = EntailmentModel(student, dtype).eval()(*inputs)
-        paraphrase = ParaphraseModel(student, dtype).eval()(*inputs)
-    np.testing.assert_allclose(engine.answer("similarity", pairs), similarity, atol=SCORE_BOUND)
-    np.testing.assert_allclose(engine.answer("entailment", pairs), entailment, atol=SCORE_BOUND)
-    np.testing.assert_allclose(engine.answer("paraphrase", pairs), paraphrase, atol=SCORE_BOUND)
+        states = EncoderModel(scorer, dtype)(*inputs[:2])
+        similarity, embeddings = SimilarityModel(scorer, dtype)(*inputs)
+        expected = {
+            "similarity": similarity,
+            "entailment": EntailmentModel(scorer, dtype).eval()(*inputs),
+            "paraphrase": ParaphraseModel(scorer, dtype).eval()(*inputs),
+            "evidence": RelatednessModel(scorer, dtype).eval()(*inputs),
+        }
+    for task, values in expected.items():
+        np.testing.assert_allclose(engine.answer(task, pairs), values, atol=SCORE_BOUND)
     np.testing.assert_allclose(engine.score("states", packed, with_itself(len(packed))), states, atol=1e-4)
     composer = Composer(engine)
     for state, embedding in zip(composer.states(packed), embeddings, strict=True):
         np.testing.assert_allclose(composer.embed(state), embedding, atol=SCORE_BOUND)
 
 
-def test_int8_heads_stay_near_the_student(bundle_folder: Path, student: Student) -> None:
-    """Against the student itself, whose tables and heads are float32."""
+def test_int8_heads_stay_near_the_student(
+    bundle_folder: Path, student: Student, scorer: Scorer, pair_model: PairModel
+) -> None:
+    """Against the models themselves, whose tables and heads are float32."""
     engine = Engine(load_bundle(bundle_folder))
     pairs = [("the man is playing guitar", "somebody makes music"), ("it rains", "a dog sleeps"), ("", "the dog")]
     packed = engine.tokenizer.encode([text for pair in pairs for text in pair])
     tokens = torch.from_numpy(packed.token_ids), torch.from_numpy(packed.cu_seqlens)
+    rows = torch.arange(6).view(3, 2)
     with torch.no_grad():
-        expected = student(*tokens, torch.arange(6).view(3, 2))
-    np.testing.assert_allclose(engine.answer("similarity", pairs), expected.cosine, atol=0.02)
-    np.testing.assert_allclose(engine.answer("entailment", pairs), expected.entailment.softmax(dim=1), atol=0.02)
-    np.testing.assert_allclose(engine.answer("paraphrase", pairs), expected.paraphrase.sigmoid(), atol=0.02)
+        entailment, paraphrase, related = pair_model(student.encoder(*tokens), *tokens, rows)
+        cosine = student(*tokens, rows).cosine
+    np.testing.assert_allclose(engine.answer("similarity", pairs), cosine, atol=0.02)
+    np.testing.assert_allclose(engine.answer("entailment", pairs), entailment.softmax(dim=1), atol=0.02)
+    np.testing.assert_allclose(engine.answer("paraphrase", pairs), paraphrase.sigmoid(), atol=0.02)
+    np.testing.assert_allclose(engine.answer("evidence", pairs)[:, 1], related.sigmoid(), atol=0.02)
+    assert scorer.pairs.heads.entailment[0].weight.dtype == torch.float32  # export leaves the model as it was
 
 
-def test_exporting_again_replaces_the_bundle(bundle_folder: Path, student: Student) -> None:
-    before = load_bundle(bundle_folder).manifest
-    config = ExportConfig(out=bundle_folder, table_dtype=before.table_dtype, max_tokens=512)
-    source = bundle_folder.parent / "source.json"
-    export_bundle(student, source, config, Recipe(commands=["train"]))
-    after = load_bundle(bundle_folder).manifest
-    assert after.files[WEIGHTS] == before.files[WEIGHTS]
-    assert student.entailment_head.hidden.weight.dtype == torch.float32  # export leaves the student as it was
+def test_another_similarity_head_takes_the_place_of_the_base_s(runs: ExportConfig, tmp_path: Path) -> None:
+    other = load_base_projection(runs.base)._replace(bias=torch.randn(16))
+    save_projection(other, tmp_path / "head")
+    Recipe(commands=["turn"]).write(tmp_path / "head")
+    main(replace(runs, similarity=tmp_path / "head", out=tmp_path / "bundle"))
+    bundle = load_bundle(tmp_path / "bundle")
+    torch.testing.assert_close(read_projection(bundle).bias, other.bias)
+    assert bundle.manifest.training.recipe[:2] == ["train", "turn"]
+
+
+def test_calibration_moves_the_answers(runs: ExportConfig, scorer: Scorer, tmp_path: Path) -> None:
+    known = copy.deepcopy(scorer)
+    known.calibrate(Calibration(entailment_temperature=2.0, paraphrase_scale=0.5, paraphrase_shift=1.0))
+    tokens = torch.arange(7) % VOCABULARY, torch.tensor([0, 4, 7]), torch.tensor([[0, 1]])
+    with torch.no_grad():
+        plain, moved = (EntailmentModel(each, "int8").eval()(*tokens).log() for each in (scorer, known))
+        torch.testing.assert_close(moved.diff(), plain.diff() / 2, atol=1e-4, rtol=0)
+        plain, moved = (ParaphraseModel(each, "int8").eval()(*tokens).logit() for each in (scorer, known))
+        torch.testing.assert_close(moved, plain / 2 + 1, atol=1e-4, rtol=0)
 
 
 def test_int8_rows_are_within_half_a_step() -> None:

@@ -72,7 +72,14 @@ def test_paraphrase_scores_by_hand() -> None:
     scores = paraphrase_scores(
         np.array([0.9, 0.8, 0.3, 0.1]), ["paraphrase", "not_paraphrase", "paraphrase", "not_paraphrase"], 0.5
     )
-    assert scores == {"accuracy": 0.5, "f1": 0.5, "average_precision": pytest.approx((1 + 2 / 3) / 2)}
+    assert scores == {
+        "accuracy": 0.5,
+        "balanced_accuracy": 0.5,
+        "f1": 0.5,
+        "average_precision": pytest.approx((1 + 2 / 3) / 2),
+    }
+    uneven = paraphrase_scores(np.array([0.9, 0.8, 0.3]), ["paraphrase", "not_paraphrase", "paraphrase"], 0.2)
+    assert (uneven["accuracy"], uneven["balanced_accuracy"]) == (pytest.approx(2 / 3), 0.5)
 
 
 def test_unknown_labels_and_folders_without_data_are_named(engine: Engine, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def config(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: TinyBundle) ->
     Recipe().then("judge", []).write(folder / "pair_labels")
     return PairHeadsConfig(
         data=data,
-        bundle=tiny_bundle.path,
+        base=tiny_bundle.path,
         pair_labels=folder / "pair_labels",
         out=folder / "run",
         width=8,
@@ -124,3 +124,15 @@ def test_pair_sets_are_joined(tiny_bundle: TinyBundle) -> None:
     texts = ["a dog", "the man", "it rains", "a dog", "music"]
     np.testing.assert_array_equal(both.sentences.token_ids, tokenizer.encode(texts).token_ids)
     np.testing.assert_array_equal(both.sentences.cu_seqlens, tokenizer.encode(texts).cu_seqlens)
+
+
+def test_a_run_goes_on_from_another_one(config: PairHeadsConfig, trained: PairModel, tmp_path: Path) -> None:
+    """Its first losses are those that the other one ended with; heads of another size begin anew, and it says so."""
+    again = replace(config, out=tmp_path / "again", start=config.out, lr=1e-9, max_steps=2, checkpoint_steps=1)
+    run(again)
+    assert metrics(again.out)[0]["snli_accuracy"] == metrics(config.out)[-1]["snli_accuracy"]
+    assert len(Recipe.read(again.out).commands) == len(Recipe.read(config.out).commands) + 1
+    other = run(replace(again, out=tmp_path / "other", hidden_dim=24))
+    torch.testing.assert_close(other.encoder.places, trained.encoder.places, atol=1e-3, rtol=0)
+    with pytest.raises(CheckpointError, match="expected a pair encoder of the same sizes"):
+        run(replace(again, out=tmp_path / "wrong", places=5))

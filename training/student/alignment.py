@@ -7,8 +7,7 @@ sentence with keys K [n, q] and values V [n, k], beside another with K' [m, q] a
     C = relu([V | A | |V - A| | V * A] @ weight + bias)             [n, h]
     half of the pair's result = [mean of C | maximum of C]          [2 h]
 
-A sentence without tokens gives zeros, and is a zero vector to attend to. ``align_pairs`` is what a model calls: plain
-torch, and for ``torch.export`` the operator ``cmow::align_pairs``, which export turns into ``ai.cmow::AlignPairs``.
+A sentence without tokens gives zeros, and is a zero vector to attend to.
 
 Letters: B sentences, N packed tokens, P pairs, G halves of pairs computed at once, n and m their most tokens, q key
 size, k value size, h comparison size.
@@ -47,21 +46,7 @@ def align_pairs(
     ``keys`` [N, q], ``values`` [N, k], ``weight`` [4 k, h] and ``bias`` [h] of one floating dtype; int64 ``cu_seqlens``
     [B+1] and ``pairs`` [P, 2], rows of the B sentences. ``ValueError`` names the input that is wrong.
     """
-    if torch.compiler.is_compiling():
-        out: Tensor = align_op(keys, values, cu_seqlens, pairs, weight, bias)
-        return out
     return padded_align(Inputs(keys, values, cu_seqlens, pairs, weight, bias))
-
-
-@torch.library.custom_op("cmow::align_pairs", mutates_args=())
-def align_op(keys: Tensor, values: Tensor, cu_seqlens: Tensor, pairs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``cmow::align_pairs``: see ``align_pairs``. For inference: it has no gradient."""
-    return padded_align(Inputs(keys, values, cu_seqlens, pairs, weight, bias))
-
-
-@align_op.register_fake
-def _(keys: Tensor, values: Tensor, cu_seqlens: Tensor, pairs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return values.new_empty(pairs.shape[0], 2, 2 * bias.shape[0])
 
 
 def padded_align(inputs: Inputs) -> Tensor:

@@ -16,6 +16,25 @@ from training.student.alignment import align_pairs
 SMALLEST_NORM = 1e-12
 
 
+class Standardise(nn.Module):
+    """A difference and a product: what a ``BatchNorm1d`` without weights is after training."""
+
+    def __init__(self, mean: Tensor, inverse: Tensor) -> None:
+        super().__init__()
+        self.mean, self.inverse = nn.Buffer(mean.clone()), nn.Buffer(inverse.clone())
+
+    @staticmethod
+    def of(trained: nn.BatchNorm1d) -> Standardise:
+        """With the mean and the deviation that ``trained`` has seen."""
+        assert trained.running_mean is not None
+        assert trained.running_var is not None
+        return Standardise(trained.running_mean, (trained.running_var.double() + trained.eps).rsqrt().float())
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """``inputs`` [B, D] with mean 0 and deviation 1 over the training text."""
+        return (inputs - self.mean) * self.inverse
+
+
 class SimilarityHead(nn.Module):
     """Projection to the teacher's space; the cosine there is the similarity."""
 

@@ -141,8 +141,18 @@ class PairHeads(nn.Module):
 
     def forward(self, u: Tensor, v: Tensor, read: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits of entailment [P, 3], of paraphrase [P] and of relatedness [P]; ``read`` [P, 2, 2 w]."""
-        p, q = read.unbind(dim=1)
-        apart, alike = [(u - v).abs(), (p - q).abs()], [u * v, p * q]
-        entailment: Tensor = self.entailment(torch.cat([u, v, p, q, *apart, *alike], dim=1))
-        same = self.same(torch.cat([p + q, *apart, *alike], dim=1))
+        entailment: Tensor = self.entailment(entailment_features(u, v, read))
+        same = self.same(same_features(u, v, read))
         return entailment, same[:, 0], same[:, 1]
+
+
+def entailment_features(u: Tensor, v: Tensor, read: Tensor) -> Tensor:
+    """DiffCat with the product, of states u, v [P, D] and of what was ``read`` [P, 2, 2 w]: [P, 4 D + 8 w]."""
+    p, q = read.unbind(dim=1)
+    return torch.cat([u, v, p, q, (u - v).abs(), (p - q).abs(), u * v, p * q], dim=1)
+
+
+def same_features(u: Tensor, v: Tensor, read: Tensor) -> Tensor:
+    """Features [P, 2 D + 6 w] that do not change when the two sentences are exchanged."""
+    p, q = read.unbind(dim=1)
+    return torch.cat([p + q, (u - v).abs(), (p - q).abs(), u * v, p * q], dim=1)

@@ -29,6 +29,7 @@ from training.data.labelled import TextPair
 from training.errors import TeacherError
 from training.loop.device import mixed_precision, sent
 from training.teachers.blocks import (
+    CPU_TOKENS,
     Block,
     Floats,
     Rows,
@@ -143,9 +144,9 @@ class PairTeacher:
         ids, segments = (sent(values, self.device) for values in tokens.put_together(rows))
         return ids.view(len(rows), -1).long(), segments.view(len(rows), -1).long()
 
-    def judge(self, pairs: Sequence[TextPair], batch_tokens: int = 0) -> Judgements:
-        """Logits of P ``pairs``, in bfloat16 precision where the device has it; with 0 as many at once as suit it."""
-        tokens, batch_tokens = self.tokenize(pairs), batch_tokens or self.batch_tokens()
+    def judge(self, pairs: Sequence[TextPair], batch_tokens: int = CPU_TOKENS) -> Judgements:
+        """Logits of P ``pairs``, in bfloat16 precision where the device has it."""
+        tokens = self.tokenize(pairs)
         judged = [np.empty((0, LOGITS), np.float32), *self.judged(tokens, [np.arange(len(tokens))], batch_tokens)]
         logits = np.concatenate(judged)
         return Judgements(logits[:, : len(NLI_LABELS)], logits[:, -2], logits[:, -1])

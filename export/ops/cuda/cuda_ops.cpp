@@ -4,7 +4,6 @@
 #include <cstring>
 #include <iterator>
 
-#include "align_pairs_cuda.h"
 #include "hybrid_encode_cuda.h"
 
 namespace {
@@ -27,7 +26,7 @@ int given_to_device(Body body) noexcept {
 /// The ops of this library, null after the last: libhybrid_encode.so adds them to its domain.
 CMOW_EXPORT const ort::CustomOp* cmow_cuda_op(size_t index) {
   static const cmow::OnlyKernel kernel;
-  static const ort::CustomOp* const ops[] = {cmow::new_hybrid_encode_cuda_op(kernel), cmow::new_align_pairs_cuda_op(kernel)};
+  static const ort::CustomOp* const ops[] = {cmow::new_hybrid_encode_cuda_op(kernel)};
   return index < std::size(ops) ? ops[index] : nullptr;
 }
 
@@ -49,9 +48,4 @@ CMOW_EXPORT void cmow_cuda_take_fault(char* text, size_t size) {
 /// cannot be given to the device.
 CMOW_EXPORT int cmow_cuda_encode(const cmow::DeviceBatch* batch, void* stream) {
   return given_to_device([&] { cmow::encode_on_device(*batch, stream); });
-}
-
-/// Aligns pairs likewise.
-CMOW_EXPORT int cmow_cuda_align(const cmow::DevicePairs* batch, void* stream) {
-  return given_to_device([&] { cmow::align_on_device(*batch, stream); });
 }

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from export.graphs.int8 import LARGEST_WEIGHT, Int8Linear, Standardise, on_standardised
+from export.graphs.int8 import LARGEST_WEIGHT, Int8Linear
 from export.to_onnx import export_module
 
 
@@ -57,15 +57,3 @@ def test_two_products_fit_sixteen_bits(linear: nn.Linear) -> None:
     """As processors without VNNI add them."""
     assert Int8Linear(linear).weight.abs().max() == LARGEST_WEIGHT
     assert np.iinfo(np.int16).max >= 2 * 255 * LARGEST_WEIGHT
-
-
-def test_a_layer_on_standardised_inputs(linear: nn.Linear) -> None:
-    trained = nn.BatchNorm1d(70, affine=False)
-    inputs = torch.randn(64, 70) * torch.logspace(-2, 2, 70) + torch.arange(70.0)
-    for _ in range(50):
-        trained(inputs)
-    standardise = Standardise(trained)
-    torch.testing.assert_close(standardise(inputs), trained.eval()(inputs))
-    torch.testing.assert_close(
-        on_standardised(linear, standardise)(standardise(inputs)), linear(inputs), rtol=1e-4, atol=1e-3
-    )

@@ -1,7 +1,6 @@
 // The thread blocks of export/ops/cuda on the host: threads are a loop. Tests compile it and call it through ctypes.
 #include <vector>
 
-#include "../../../export/ops/cuda/align_block.h"
 #include "../../../export/ops/cuda/hybrid_batch.h"
 
 namespace cmow {
@@ -75,16 +74,4 @@ extern "C" uint64_t encode_on_host(const cmow::DeviceBatch* batch) {
   const cmow::Tables& tables = batch->tables;
   if (tables.side == cmow::kSide && tables.vector_size == cmow::kVector) return cmow::encode_tables(*batch, cmow::BlockFixedShape{});
   return cmow::encode_tables(*batch, cmow::BlockAnyShape{tables.side, tables.vector_size});
-}
-
-/// Aligns pairs as the GPU would. Returns the fault, 0 for none.
-extern "C" uint64_t align_on_host(const cmow::DevicePairs* batch) {
-  uint64_t fault = cmow::kNoFault;
-  for (int64_t half = 0; half < 2 * batch->count; ++half) {
-    cmow::HostThreads<cmow::AlignLane, cmow::kAlignThreads> threads;
-    std::vector<float> memory(cmow::align_shared_bytes(batch->comparison) / sizeof(float), NAN);
-    cmow::AlignProgram<decltype(threads)>(*batch, memory.data(), threads).run(half);
-    if (threads.fault_record != cmow::kNoFault) fault = threads.fault_record;
-  }
-  return fault;
 }

@@ -13,10 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cmow.service.model.bundle import TableDtype
-from export.ops.align_reference import align_pairs
-from export.ops.device_batch import device_batch, device_pairs
+from export.ops.device_batch import device_batch
 from export.ops.hybrid_reference import hybrid_encode
-from tests.export.ops import test_align_pairs
 from tests.export.ops.test_hybrid_encode import (
     DTYPES,
     ODD_LENGTHS,
@@ -33,7 +31,7 @@ from tests.export.ops.test_hybrid_encode import (
 
 SOURCE = Path(__file__).with_name("blocks_on_host.cpp")
 COMPILER = shutil.which("c++")
-BAD_ID, BAD_OFFSET, BAD_PAIR = 1, 2, 3
+BAD_ID, BAD_OFFSET = 1, 2
 LONG_LENGTHS = [300, 5, 257, 0, 512, 513, 40, 1000, 2, 3000]
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler")
@@ -45,7 +43,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     flags = ["-std=c++17", "-O2", "-shared", "-fPIC", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
     subprocess.run([str(COMPILER), *flags, str(SOURCE), "-o", str(path)], check=True)
     loaded = ctypes.CDLL(str(path))
-    loaded.encode_on_host.restype = loaded.align_on_host.restype = ctypes.c_uint64
+    loaded.encode_on_host.restype = ctypes.c_uint64
     return loaded
 
 
@@ -181,43 +179,3 @@ def test_wrong_offsets_make_a_row_nan_and_touch_nothing_else(
     rows, kind, _ = encode(library, inputs)
     assert kind == BAD_OFFSET
     assert np.isnan(rows[sentence]).all()
-
-
-def align(library: ctypes.CDLL, inputs: Arrays) -> tuple[NDArray[np.float32], int, int]:
-    """Pooled comparisons, kind of fault and its position."""
-    pooled = np.full((len(inputs["pairs"]), 2, 2 * len(inputs["bias"])), np.nan, np.float32)
-    fault = int(library.align_on_host(ctypes.byref(device_pairs(inputs, pooled))))
-    return pooled, fault & 3, fault >> 2
-
-
-@pytest.mark.parametrize("shape", test_align_pairs.SHAPES)
-def test_aligned_pairs_match_reference(library: ctypes.CDLL, shape: tuple[int, int, int]) -> None:
-    inputs = test_align_pairs.make_inputs([0, 0, 1, 2, 15, 0, 16, 17, 31, 32, 33, 65, 257], shape)
-    pooled, kind, _ = align(library, inputs)
-    assert kind == 0
-    test_align_pairs.assert_close(pooled, align_pairs(**inputs))
-
-
-def test_large_logits_stay_finite(library: ctypes.CDLL) -> None:
-    inputs = test_align_pairs.make_inputs([40, 70], scale=1000.0)
-    pooled, _, _ = align(library, inputs)
-    assert np.isfinite(pooled).all()
-
-
-@pytest.mark.parametrize("sentence", [-1, 3, 2**40])
-def test_a_wrong_pair_is_nan(library: ctypes.CDLL, sentence: int) -> None:
-    inputs = test_align_pairs.make_inputs([5, 9, 3])
-    good, _, _ = align(library, inputs)
-    inputs["pairs"][1, 0] = sentence
-    pooled, kind, place = align(library, inputs)
-    assert (kind, place) == (BAD_PAIR, 1)
-    assert np.isnan(pooled[1]).all()
-    np.testing.assert_array_equal(pooled[[0, 2]], good[[0, 2]])
-
-
-def test_pairs_with_wrong_offsets_are_nan(library: ctypes.CDLL) -> None:
-    inputs = test_align_pairs.make_inputs([5, 9, 3])
-    inputs["cu_seqlens"] = np.array([0, 7, 5, 18])
-    pooled, kind, _ = align(library, inputs)
-    assert kind == BAD_OFFSET
-    assert np.isnan(pooled).all()

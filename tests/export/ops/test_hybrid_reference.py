@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from export.ops.align_reference import align_pairs
 from export.ops.hybrid_reference import hybrid_encode, unit
 
 
@@ -38,19 +37,3 @@ def test_unit_does_not_depend_on_bracketing() -> None:
     a, b, c = np.random.default_rng(5).standard_normal((3, 4, 4))
     np.testing.assert_allclose(unit(unit(a @ b) @ c), unit(a @ unit(b @ c)), atol=1e-12)
     np.testing.assert_allclose(unit(np.eye(4)), np.eye(4))
-
-
-def test_an_alignment_by_hand() -> None:
-    """One token beside two of equal logits: it attends to their mean, and they to it."""
-    keys, values = np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [2.0], [6.0]])
-    weight, bias = np.diag([1.0, 10.0, 100.0, 1000.0]), np.array([0.0, 0.0, 0.0, -4000.0])
-    (pair,) = align_pairs(keys, values, np.array([0, 1, 3]), np.array([[0, 1]]), weight, bias)
-    first = [1, 40, 300, 0]  # u = 1 attends to v = 4: [u, 10 v, 100 |u - v|, 1000 u v - 4000]
-    np.testing.assert_allclose(pair[0], [*first, *first])
-    np.testing.assert_allclose(pair[1], [4, 10, 300, 1000, 6, 10, 500, 2000])  # u = 2 and 6 attend to v = 1
-
-
-def test_an_alignment_with_an_empty_sentence() -> None:
-    arguments = np.ones((1, 1)), np.array([[3.0]]), np.array([0, 1, 1]), np.array([[0, 1]]), np.eye(4), np.ones(4)
-    (pair,) = align_pairs(*arguments)
-    np.testing.assert_array_equal(pair, [[4, 1, 4, 1, 4, 1, 4, 1], np.zeros(8)])

@@ -279,6 +279,20 @@ def test_the_mode_chooses_what_is_scored(client: TestClient, tiny_bundle: TinyBu
     assert wrong.json()["error"]["param"] == "mode"
 
 
+def test_a_threshold_says_which_scores_reach_it(client: TestClient) -> None:
+    pair = {"sentence1": "the man is playing guitar", "sentence2": ["somebody makes music", "it rains", "a dog"]}
+    for mode in ("cosine", "paraphrase", "relatedness"):
+        plain = client.post("/similarity", json={**pair, "mode": mode}).json()
+        assert "same" not in plain
+        cut = sorted(plain["scores"])[1]
+        answer = client.post("/similarity", json={**pair, "mode": mode, "threshold": cut}).json()
+        assert answer == plain | {"same": [score >= cut for score in plain["scores"]]}
+        assert sorted(answer["same"]) == [False, True, True]
+    for wrong in (1.5, -2, "high", True):
+        reply = client.post("/similarity", json={**pair, "threshold": wrong})
+        assert (reply.status_code, reply.json()["error"]["param"]) == (422, "threshold")
+
+
 def test_texts_of_which_nothing_is_known(client: TestClient) -> None:
     """They are flagged, and different ones are not the same; a request may refuse them."""
     body = {

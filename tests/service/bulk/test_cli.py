@@ -16,7 +16,7 @@ import pytest
 
 from cmow.service.bulk import options
 from cmow.service.bulk.run import BulkRun
-from cmow.service.bulk.scoring import LocalSource, ModelScorer
+from cmow.service.bulk.scoring import LocalSource, ModelScorer, Scoring
 from cmow.service.files.encoders import JsonlEncoder
 from cmow.service.files.readers import JsonlReader, ReadOptions
 from cmow.service.files.rows import RowCheck
@@ -214,7 +214,7 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path, tiny_bundle: TinyBu
     check = RowCheck(("sentence1", "sentence2"), 1000, ["cmow_similarity"])
     blocks, rows = 40, 50
     reader = JsonlReader(Lines(blocks * rows), None, ReadOptions(check, rows, 5000))  # type: ignore[arg-type]
-    watch = Watch(ModelScorer(Model(open_engine(tiny_bundle, "portable"), UNBOUNDED), "similarity", "cmow_"))
+    watch = Watch(ModelScorer(Model(open_engine(tiny_bundle, "portable"), UNBOUNDED), Scoring("similarity", "cmow_")))
     with PartialFile(tmp_path / "out.jsonl", {}, restart=False) as sink:
         tracemalloc.start()
         BulkRun("lines", LocalSource(reader, watch), JsonlEncoder(), sink, "stop", progress=False).run()

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -88,6 +89,21 @@ def test_every_format_to_every_other(
         ]
     assert found == rows
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted({pairs.name, scored.name})
+
+
+def test_a_threshold_adds_a_column(tmp_path: Path, score: Score, engine: Engine, capfd: Any) -> None:
+    pairs, scored = write(tmp_path / "pairs.jsonl", ROWS), tmp_path / "scored.jsonl"
+    cut = float(np.median(engine.answer("paraphrase", PAIRS)))
+    assert score(pairs, "--task", "paraphrase", *FIELDS, "-o", scored, "--threshold", repr(cut)) == 0
+    found = read(scored)
+    assert [row["cmow_same"] for row in found] == [row["cmow_paraphrase"] >= cut for row in found]
+    assert len({row["cmow_same"] for row in found}) == 2
+    assert [*found[0]][-3:] == ["cmow_paraphrase", "cmow_same", "cmow_truncated"]
+    assert score(pairs, "--task", "entailment", *FIELDS, "--threshold", "0.5") == 2
+    assert "expected a task with one score, got entailment" in capfd.readouterr().err
+    for wrong in ("2", "nan", "much"):
+        assert score(pairs, "--task", "similarity", "--threshold", wrong) == 2
+        assert "expected a number from -1 to 1" in capfd.readouterr().err
 
 
 def test_blocks_change_nothing(tmp_path: Path, score: Score) -> None:

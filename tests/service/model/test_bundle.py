@@ -92,8 +92,8 @@ def test_a_manifest_that_is_none(path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda m: m.update(format_version=2), "format_version: expected 3, found 2$"),
-        (lambda m: m.update(format_version=1, extra=1), r"format_version: expected 3, found 1 \(and 1 more\)$"),
+        (lambda m: m.update(format_version=2), "format_version: expected 4, found 2$"),
+        (lambda m: m.update(format_version=1, extra=1), r"format_version: expected 4, found 1 \(and 1 more\)$"),
         (lambda m: m.pop("name"), "name: expected a value, found none$"),
         (lambda m: m.update(extra=1), "extra: expected no field of this name, found 1$"),
         (lambda m: m["dims"].update(extra=1), r"dims\.extra: expected no field of this name, found 1$"),

@@ -201,7 +201,7 @@ class TestNotStarting:
     def test_a_damaged_bundle(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         (tmp_path / "manifest.json").write_text(json.dumps({"format_version": 9}))
         error = self.error(capsys, "--port", "0", "--bundle", str(tmp_path))
-        assert "format_version: expected 3, found 9" in error
+        assert "format_version: expected 4, found 9" in error
 
     def test_the_required_kernel_is_missing(
         self, capsys: pytest.CaptureFixture[str], tiny_bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch

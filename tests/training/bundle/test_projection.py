@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from training.bundle.projection import FILE, Projection, RoundedStates, load_projection, save_projection
 from training.student.model import CheckpointError
-from training.student.projection import FILE, Projection, RoundedStates, load_projection, save_projection
 
 
 @pytest.fixture

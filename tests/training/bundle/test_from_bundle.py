@@ -13,8 +13,8 @@ from cmow.service.model.engine import Engine, with_itself
 from cmow.service.options.defaults import BUNDLE
 from tests.served import open_engine
 from tests.tiny_bundle import TinyBundle, make_tiny_bundle
-from training.student.from_bundle import encoder_from, read_projection, read_tables
-from training.student.projection import RoundedStates
+from training.bundle.from_bundle import encoder_from, read_projection, read_tables
+from training.bundle.projection import RoundedStates
 
 TEXTS = ["a dog", "the man is playing guitar", "it rains"]
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from cmow.service.model.bundle import ENCODER, PROJECTION, Bundle
+from training.bundle.projection import Projection
 from training.student.model import CheckpointError, HybridEncoder, StudentConfig
-from training.student.projection import Projection
 
 TABLES = ("vectors", "forward_deltas", "backward_deltas")
 

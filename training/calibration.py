@@ -1,0 +1,164 @@
+"""What is fitted on a bundle once it is exported, on its answers as it serves them. Then it is scored.
+
+    python -m training.calibration --data DIR [--bundle runs/bundle]    # relatedness and scores, in the manifest
+
+The temperature of entailment (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017) divides all logits by
+one number, so that probabilities mean what they say; it changes no label. The probability of a paraphrase is a logistic
+regression of its logit, and the cosine above which two sentences count as paraphrases a best cut, over training pairs
+of several sources: each source weighs the same, and in it both classes. MRPC stays unseen by all that is fitted.
+Relatedness is a linear regression (`cmow.service.model.relatedness`) of the scores that people gave, SICK's and those
+of the STS Benchmark, each on its own scale brought to 0..1 and weighing the same. Temperature and relatedness, four
+numbers, are fitted on dev splits: cosine and head have learned the training scores, the cosine more by heart.
+
+Letters: P pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from msgspec import structs
+from numpy.typing import NDArray
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from cmow.service.model.bundle import Manifest, Relatedness, load_bundle, read_manifest, write_manifest
+from cmow.service.model.engine import Engine
+from training.bundle.scorer import Calibration
+from training.data.files import DataError, split_files
+from training.data.labelled import LabelledPairs, TextPair, read_nli, read_paraphrases, read_scored
+from training.data.recipe import command_line
+from training.errors import one_line_errors
+from training.evaluate import dev_metrics
+from training.minimal_pairs.generate import pairs as minimal_pairs
+from training.minimal_pairs.labels import labelled
+from training.minimal_pairs.words import Lexicon
+from training.options import parse_options
+from training.pairs.calibrate import best_temperature, best_threshold, class_weights, is_three_way
+
+Floats = NDArray[np.floating[Any]]
+
+# Of scores brought to 0..1: what people call the same, and what they do not. Between them they disagree.
+SAME_SCORE, OTHER_SCORE = 0.8, 0.6
+MINIMAL_PAIRS = 5000
+
+
+@dataclass(frozen=True)
+class CalibrationConfig:
+    """What to fit."""
+
+    data: Path = field(metadata={"help": "data folder (see training/data/files.py)"})
+    bundle: Path = field(default=Path("runs/bundle"), metadata={"help": "bundle folder, whose manifest is rewritten"})
+
+
+class Judged(NamedTuple):
+    """Pairs of texts [P], and whether they say the same [P]."""
+
+    texts: list[TextPair]
+    same: NDArray[np.bool_]
+
+
+def calibrated(folder: Path, data: Path, before: Calibration) -> Calibration:
+    """What the bundle in ``folder``, exported as ``before`` says, is to be exported with.
+
+    What there are no data for stays as it was.
+    """
+    engine = Engine(load_bundle(folder))
+    temperature = before.entailment_temperature * _temperature(engine, data)
+    if not (sources := [source for source in paraphrase_sources(data) if 0 < source.same.sum() < len(source.same)]):
+        return replace(before, entailment_temperature=temperature)
+    same = np.concatenate([source.same for source in sources])
+    weights = np.concatenate([class_weights(source.same, 0.5) for source in sources])
+    texts = [pair for source in sources for pair in source.texts]
+    logits = (_logit(engine.answer("paraphrase", texts)) - before.paraphrase_shift) / before.paraphrase_scale
+    threshold = best_threshold(engine.answer("similarity", texts), same, weights)
+    return Calibration(temperature, *platt(logits, same, weights), threshold)
+
+
+def platt(logits: Floats, same: NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
+    """Scale and shift of ``logits`` [P] under which their sigmoid is the probability of ``same``, by ``weights`` [P].
+
+    Platt, "Probabilistic Outputs for Support Vector Machines" (1999).
+    """
+    fitted = LogisticRegression(C=np.inf).fit(logits[:, None], same, sample_weight=weights * len(same))
+    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+
+
+def paraphrase_sources(data: Path) -> Iterator[Judged]:
+    """Quora's training pairs, those with scores, and beside any of these minimal pairs: one source each."""
+    quora, scored = (split_files(data, "train", (kind,)) for kind in ("paraphrase/qqp", "similarity"))
+    if not quora + scored:
+        return
+    for path in quora:
+        pairs = read_paraphrases(path)
+        yield Judged(pairs.texts, pairs.paraphrase > 0.5)
+    for path in scored:
+        pairs = read_scored(path)
+        rows = np.flatnonzero((pairs.similarity >= SAME_SCORE) | (pairs.similarity <= OTHER_SCORE))
+        yield Judged([pairs.texts[row] for row in rows], pairs.similarity[rows] >= SAME_SCORE)
+    pairs = labelled(minimal_pairs(Lexicon.harvest(data, "train"), 1, MINIMAL_PAIRS))
+    rows = np.flatnonzero(~np.isnan(pairs.paraphrase))
+    yield Judged([pairs.texts[row] for row in rows], pairs.paraphrase[rows] > 0.5)
+
+
+def _logit(probabilities: Floats) -> Floats:
+    """Of probabilities [P] in float32, which are 1 from a logit of 17 on."""
+    inner = np.clip(probabilities.astype(np.float64), 1e-9, 1 - 1e-7)
+    return np.asarray(np.log(inner / (1 - inner)))
+
+
+def _temperature(engine: Engine, data: Path) -> float:
+    """What to divide the logits by, from the three-way dev splits of what has been trained on; 1 without any."""
+    nli = [read_nli(path) for path in split_files(data, "dev", ("nli",)) if any(path.parent.glob("train*"))]
+    if not (known := [pairs for pairs in nli if is_three_way(pairs)]):
+        return 1.0
+    pairs = LabelledPairs.joined(known)
+    logits = torch.from_numpy(engine.answer("entailment", pairs.texts)).clamp_min(1e-30).log()
+    return best_temperature(logits, torch.from_numpy(pairs.entailment))
+
+
+def fit_relatedness(engine: Engine, data: Path) -> Relatedness:
+    """Weights of the smallest squared error on the scored dev splits below ``data``, each of which weighs the same."""
+    paths = split_files(data, "dev", ("similarity",))
+    if not paths:
+        raise DataError(f"{data / 'similarity'}: expected dev splits of scored pairs, found none")
+    splits = [read_scored(path) for path in paths]
+    pairs = LabelledPairs.joined(splits)
+    weights = np.concatenate([np.full(len(split), 1 / len(split)) for split in splits])
+    found = LinearRegression().fit(engine.answer("evidence", pairs.texts), pairs.similarity, weights)
+    cosine, head = found.coef_.tolist()
+    return Relatedness(cosine=cosine, head=head, intercept=float(found.intercept_))
+
+
+def finish(folder: Path, data: Path) -> Manifest:
+    """Fit relatedness, score the dev splits, and write both into the manifest of the bundle in ``folder``."""
+    bundle = load_bundle(folder)
+    related = fit_relatedness(Engine(bundle), data)
+    write_manifest(folder, structs.replace(bundle.manifest, relatedness=related))
+    return update_training(folder, metrics=dev_metrics(Engine(load_bundle(folder)), data))
+
+
+def update_training(folder: Path, **changes: object) -> Manifest:
+    """Rewrite the manifest in ``folder`` with other fields in its record of the training."""
+    manifest = read_manifest(folder)
+    training = structs.replace(manifest.training, **changes)
+    manifest = structs.replace(manifest, training=training)
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def main(config: CalibrationConfig) -> None:
+    """Fit, score and print."""
+    with one_line_errors():
+        manifest = finish(config.bundle, config.data)
+        commands = [*manifest.training.recipe, command_line("training.calibration", config)]
+        update_training(config.bundle, recipe=list(dict.fromkeys(commands)))
+    print(manifest.relatedness)
+
+
+if __name__ == "__main__":
+    main(parse_options(CalibrationConfig))
