@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 TYPES = {"float32": 0, "float16": 1, "int8": 2}
+PAIR_WEIGHTS = tuple(f"{layer}{part}" for layer in ("mix", "key", "fuse") for part in ("", "_scales", "_bias"))
 
 
 class Tables(Structure):
@@ -40,6 +41,20 @@ class DeviceBatch(Structure):
     ]
 
 
+class DevicePairs(Structure):
+    """``cmow::DevicePairs``; the memory that it points to must outlive its use."""
+
+    _fields_ = [
+        *((name, c_void_p) for name in ("token_ids", "cu_seqlens", "pairs")),
+        *((name, c_int64) for name in ("tokens", "sentences", "count")),
+        *((name, c_void_p) for name in ("rows", "scales", "places")),
+        *((name, c_int64) for name in ("vocabulary", "place_count")),
+        *((name, c_void_p) for name in PAIR_WEIGHTS),
+        *((name, c_int) for name in ("blocks", "width", "key_size")),
+        ("pooled", c_void_p),
+    ]
+
+
 def address(array: Any) -> int:
     """Where the elements of a NumPy array or a torch tensor start."""
     return int(array.ctypes.data if isinstance(array, np.ndarray) else array.data_ptr())
@@ -63,4 +78,20 @@ def device_batch(inputs: Mapping[str, Any], rows: Any) -> DeviceBatch:
     wide = str(ids.dtype).endswith("int64")
     return DeviceBatch(
         address(ids), wide, address(offsets), len(ids), len(offsets) - 1, tables, len(vectors), address(rows)
+    )
+
+
+def device_pairs(inputs: Mapping[str, Any], pooled: Any) -> DevicePairs:
+    """The batch of ``inputs``, named as those of ``EncodePairs``, with ``pooled`` [P, 2, 2 w] as result; as above."""
+    ids, offsets, pairs, rows, scales, places = (
+        inputs[name] for name in ("token_ids", "cu_seqlens", "pairs", "rows", "scales", "places")
+    )
+    return DevicePairs(
+        *map(address, (ids, offsets, pairs)),
+        *(len(ids), len(offsets) - 1, len(pairs)),
+        *map(address, (rows, scales, places)),
+        *(len(rows), len(places)),
+        *(address(inputs[name]) for name in PAIR_WEIGHTS),
+        *inputs["key"].shape,
+        address(pooled),
     )

@@ -21,6 +21,10 @@ inline constexpr ort::ElementType kInputTypes[kInputs] = {
     ort::kInt64, ort::kInt64, ort::kInt64, ort::kInt8,  ort::kFloat, ort::kFloat, ort::kInt8, ort::kFloat,
     ort::kFloat, ort::kInt8,  ort::kFloat, ort::kFloat, ort::kInt8,  ort::kFloat, ort::kFloat};
 
+inline void check_type(const Tensor& tensor, Input index) {
+  if (tensor.type != kInputTypes[index]) wrong_type(tensor, text(kInputTypes[index]));
+}
+
 using Shape = std::vector<int64_t>;
 
 inline void check_shape(const Tensor& tensor, const Shape& expected) {

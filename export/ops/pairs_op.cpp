@@ -18,10 +18,6 @@
 namespace cmow {
 namespace {
 
-void check_type(const Tensor& tensor, Input index) {
-  if (tensor.type != kInputTypes[index]) wrong_type(tensor, text(kInputTypes[index]));
-}
-
 /// Place of element `index` in a tensor, as in "mix[0, 5, 17]".
 std::string place_in(const Tensor& tensor, size_t index) {
   Shape places(tensor.shape.size());

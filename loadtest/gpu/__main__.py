@@ -4,9 +4,9 @@
 
 First the kernels on their own, against the float64 reference; nothing is timed unless they are right. Then medians
 after a warm-up: the kernels and DistilBERT as float16 in PyTorch by the device's clock; the student's whole model and
-DistilBERT as float16 in ONNX Runtime by the host's, synchronised; each at 256, 32 and 1 sentences of 64 tokens. At last
-CPU and GPU at growing runs, which gives the setting ``gpu_min_tokens``. Needs PyTorch with CUDA. What needs
-onnxruntime-gpu is left out, and said to be, where that is missing.
+DistilBERT as float16 in ONNX Runtime by the host's, synchronised; each at 256, 32 and 1 sentences of 64 tokens, and the
+kernel of pairs at as many pairs. At last CPU and GPU at growing runs, which gives the setting ``gpu_min_tokens``. Needs
+PyTorch with CUDA. What needs onnxruntime-gpu is left out, and said to be, where that is missing.
 """
 
 from __future__ import annotations
@@ -34,12 +34,25 @@ from cmow.service.model.placement import Gpu, open_gpu
 from cmow.service.model.session import CUDA, PROVIDER_OPTIONS, open_bundle, session_options
 from cmow.service.options.arguments import count
 from cmow.service.text.tokenizer import PackedTokens, Tokenizer
+from export.bench.pairs import PairsBenchConfig, random_batch
 from export.distilbert import INPUTS, FirstTokenState, save_model
 from export.ops.tables import bundle_tables
-from loadtest.gpu.kernel import Kernels, Tensors, check, kernel_seconds, limits, on_device, seconds, shares
+from loadtest.gpu.kernel import (
+    Kernels,
+    Tensors,
+    check,
+    empty_pooled,
+    empty_rows,
+    kernel_seconds,
+    limits,
+    on_device,
+    seconds,
+    shares,
+)
 from training.loop.machine import machine
 
 BATCHES, TOKENS = (256, 32, 1), 64
+PAIR_TOKENS = ((17, 17), (64, 64), (200, 200))  # of a pair's sentences: in shared memory, in all of it, in a workspace
 RUN_TOKENS = tuple(2**n for n in range(4, 15))  # where CPU and GPU are compared
 PACKAGES = ("torch", "transformers", "onnxruntime", "onnxruntime-gpu", "numpy")
 Report = dict[str, Any]
@@ -74,8 +87,21 @@ def time_kernels(kernels: Kernels, bundle: Bundle, ids: np.ndarray, device: dict
         on_gpu = on_device(tables)
         for sentences in BATCHES:
             inputs: Tensors = {**on_gpu, **on_device(batch_of(ids, sentences))}
-            taken = kernel_seconds(kernels, inputs)
+            taken = kernel_seconds(partial(kernels.encode, inputs, empty_rows(inputs)))
             results[f"kernel {dtype}, {sentences} x {TOKENS}"] = rate(sentences, taken) | shares(inputs, taken, device)
+    return results
+
+
+def time_pairs(kernels: Kernels) -> Report:
+    """Of batches of pairs of short and of long sentences: microseconds, pairs a second, int8 multiply-adds a second."""
+    results: Report = {}
+    for first, second in PAIR_TOKENS:
+        for pairs in BATCHES:
+            config = PairsBenchConfig(pairs=pairs, first=first, second=second)
+            inputs = on_device(random_batch(config))
+            taken = kernel_seconds(partial(kernels.encode_pairs, inputs, empty_pooled(inputs)))
+            speed = {"us": 1e6 * taken, "pairs/s": pairs / taken, "int8 MAC/s": config.multiplications / taken}
+            results[f"pairs, {pairs} x ({first} + {second})"] = speed
     return results
 
 
@@ -213,7 +239,7 @@ def measure(options: argparse.Namespace) -> Report:
     bundle, kernels = load_bundle(options.bundle), Kernels(library)
     report: Report = {"machine": about_machine(), "checks": check(kernels), "limits": limits()}
     ids = read_tokens(bundle, options.text, RUN_TOKENS[-1])
-    report["times"] = time_kernels(kernels, bundle, ids, report["limits"]) | time_torch(ids)
+    report["times"] = time_kernels(kernels, bundle, ids, report["limits"]) | time_pairs(kernels) | time_torch(ids)
     try:
         sessions = measure_sessions(bundle, ids, options.threads)
         report["times"] |= sessions.pop("times")

@@ -1,6 +1,6 @@
-"""The CUDA kernels of the encoder, called without ONNX Runtime: are they right, and how near to the device's limits?
+"""The CUDA kernels, called without ONNX Runtime: are they right, and how near to the device's limits?
 
-Letters: B sentences, N packed tokens, d matrix side, e vector size.
+Letters: B sentences, N packed tokens, d matrix side, e vector size; P pairs, w width of their features.
 """
 
 from __future__ import annotations
@@ -14,17 +14,22 @@ from statistics import median
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from cmow.service.machine.native import Faults
 from cmow.service.model.bundle import TableDtype
-from export.ops.device_batch import device_batch
+from export.bench.pairs import PairsBenchConfig, random_batch
+from export.ops.device_batch import device_batch, device_pairs
 from export.ops.hybrid_reference import hybrid_encode
+from export.ops.pairs_reference import encode_pairs
 from export.ops.tables import Arrays, as_dtype
 
 Tensors = dict[str, torch.Tensor]
 
 TOLERANCE = 1e-5  # relative L2 error against float64, as in tests/export/ops/test_hybrid_encode.py
 TOLERANCE_LONG = 1e-4  # of thousands of tokens
+TOLERANCE_PAIRS = 2e-6  # of half the halves of pairs at least, as in tests/export/ops/test_encode_pairs.py
+TOLERANCE_ROUNDED = 1e-2  # of the others, in which an activation lands on another whole number
 ODD_LENGTHS = [0, 1, 2, 63, 64, 65, 129, 0, 1000, 3, 256, 257, 0]
 LONG_LENGTHS = [100_000, 5, 20_000]
 REPEATS, LAUNCHES = 30, 10  # timed replays of a graph of so many launches
@@ -40,6 +45,10 @@ class Kernels:
     def encode(self, inputs: Tensors, rows: torch.Tensor) -> None:
         """Write the embeddings of ``inputs`` to ``rows`` [B, e + 2 d d], on torch's current stream."""
         self._give("cmow_cuda_encode", device_batch(inputs, rows))
+
+    def encode_pairs(self, inputs: Tensors, pooled: torch.Tensor) -> None:
+        """Write the features of the pairs of ``inputs`` to ``pooled`` [P, 2, 2 w], likewise."""
+        self._give("cmow_cuda_encode_pairs", device_pairs(inputs, pooled))
 
     def _give(self, name: str, batch: ctypes.Structure) -> None:
         function = getattr(ctypes.CDLL(str(self.path)), name)
@@ -57,6 +66,11 @@ def empty_rows(inputs: Tensors) -> torch.Tensor:
     """Where the embeddings of ``inputs`` go, full of NaN."""
     width = inputs["vectors"].shape[1] + 2 * inputs["forward_deltas"].shape[1] ** 2
     return torch.full((len(inputs["cu_seqlens"]) - 1, width), torch.nan, device="cuda")
+
+
+def empty_pooled(inputs: Tensors) -> torch.Tensor:
+    """Where the features of the pairs of ``inputs`` go, full of NaN."""
+    return torch.full((len(inputs["pairs"]), 2, 2 * inputs["rows"].shape[1]), torch.nan, device="cuda")
 
 
 def random_inputs(lengths: list[int], dtype: TableDtype, d: int, e: int, vocabulary: int) -> dict[str, np.ndarray]:
@@ -111,6 +125,65 @@ def check_batches(kernels: Kernels) -> bool:
     return True
 
 
+def random_pairs(lengths: list[int], config: PairsBenchConfig) -> Arrays:
+    """Random weights and tokens in sentences of ``lengths``, each paired with the next one, the last with the first."""
+    rng, sentences = np.random.default_rng(), np.arange(len(lengths))
+    cu_seqlens = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return {
+        **random_batch(config),
+        "token_ids": rng.integers(0, config.vocabulary, cu_seqlens[-1]),
+        "cu_seqlens": cu_seqlens,
+        "pairs": np.stack([sentences, np.roll(sentences, -1)], axis=1),
+    }
+
+
+def read_pairs(kernels: Kernels, tensors: Tensors) -> torch.Tensor:
+    """Features [P, 2, 2 w] of pairs, done; NaN where a number was not written."""
+    pooled = empty_pooled(tensors)
+    kernels.encode_pairs(tensors, pooled)
+    torch.cuda.synchronize()
+    return pooled
+
+
+def pair_errors(kernels: Kernels, config: PairsBenchConfig) -> NDArray[np.float64]:
+    """Relative L2 errors of halves of pairs against the float64 reference."""
+    inputs = random_pairs(ODD_LENGTHS, config)
+    pooled = read_pairs(kernels, on_device(inputs)).cpu().numpy()
+    expected = encode_pairs(**inputs)
+    norms = np.linalg.norm(expected, axis=2)
+    errors: NDArray[np.float64] = np.linalg.norm(pooled - expected, axis=2) / np.where(norms == 0, 1, norms)
+    return errors
+
+
+def check_pair_faults(kernels: Kernels) -> bool:
+    """What is wrong in a pair makes it NaN, is told, and leaves all other pairs as they were."""
+    faults, tensors = Faults(kernels.path), on_device(random_pairs([5, 9, 300, 70], PairsBenchConfig(vocabulary=61)))
+    good, quiet = read_pairs(kernels, tensors), faults.take()
+    tensors["pairs"][0, 1] = 4
+    bad_pair, pair_fault = read_pairs(kernels, tensors), faults.take()
+    tensors["pairs"][0, 1] = 1
+    tensors["token_ids"][100] = 61
+    bad_id, id_fault = read_pairs(kernels, tensors), faults.take()
+    told = quiet == "" and "pairs[0]" in pair_fault and "token_ids[100]" in id_fault
+    wrong = bool(bad_pair[0].isnan().all()) and bool(bad_id[[1, 2]].isnan().all())
+    return told and wrong and torch.equal(bad_pair[1:], good[1:]) and torch.equal(bad_id[[0, 3]], good[[0, 3]])
+
+
+def check_pair_batches(kernels: Kernels) -> bool:
+    """A pair's features are the same bits alone and in any batch."""
+    tensors = on_device(random_pairs(ODD_LENGTHS, PairsBenchConfig(vocabulary=61)))
+    together = read_pairs(kernels, tensors)
+    ids, bounds = tensors["token_ids"], list(pairwise(tensors["cu_seqlens"].tolist()))
+    for row, (first, second) in zip(together, tensors["pairs"].tolist(), strict=True):
+        (start, end), (other_start, other_end) = bounds[first], bounds[second]
+        offsets = torch.tensor([0, end - start, end - start + other_end - other_start], device="cuda")
+        tokens = torch.cat([ids[start:end], ids[other_start:other_end]])
+        alone = {**tensors, "token_ids": tokens, "cu_seqlens": offsets, "pairs": torch.tensor([[0, 1]], device="cuda")}
+        if not torch.equal(read_pairs(kernels, alone)[0], row):
+            return False
+    return True
+
+
 def check(kernels: Kernels) -> dict[str, float | bool]:
     """Errors and verdicts by name; raises ``SystemExit`` where one is not as it must be."""
     results: dict[str, float | bool] = {}
@@ -122,11 +195,19 @@ def check(kernels: Kernels) -> dict[str, float | bool]:
         error = largest_error(kernels, random_inputs(LONG_LENGTHS, dtype, 20, 400, 61))
         results[f"error, {dtype}, 100,000 tokens"] = error
         _require(error <= TOLERANCE_LONG, f"{dtype}, 100,000 tokens: error {error}")
-    results["wrong input found"] = check_faults(kernels)
-    results["same bits in any batch"] = check_batches(kernels)
-    for name in ("wrong input found", "same bits in any batch"):
-        _require(bool(results[name]), f"{name}: no")
-    return results
+    for config in (PairsBenchConfig(vocabulary=61), PairsBenchConfig(vocabulary=61, width=48, keys=32, blocks=3)):
+        errors = pair_errors(kernels, config)
+        name = f"pairs, w = {config.width}"
+        results |= {f"error, {name}": float(errors.max()), f"median error, {name}": float(np.median(errors))}
+        right = bool((errors <= TOLERANCE_ROUNDED).all()) and bool(np.median(errors) <= TOLERANCE_PAIRS)
+        _require(right, f"{name}: errors {np.sort(errors.ravel())}")
+    verdicts = {
+        "wrong input found": check_faults(kernels) and check_pair_faults(kernels),
+        "same bits in any batch": check_batches(kernels) and check_pair_batches(kernels),
+    }
+    for name, verdict in verdicts.items():
+        _require(verdict, f"{name}: no")
+    return results | verdicts
 
 
 def _require(right: bool, message: str) -> None:
@@ -149,17 +230,16 @@ def seconds(call: Callable[[], object], repeats: int = REPEATS) -> float:
     return float(median(taken))
 
 
-def kernel_seconds(kernels: Kernels, inputs: Tensors) -> float:
-    """Median time of one batch, of a graph of many: what launching costs the host is not in it."""
-    rows = empty_rows(inputs)
+def kernel_seconds(call: Callable[[], object]) -> float:
+    """Median time of one ``call``, of a graph of many: what launching costs the host is not in it."""
     stream = torch.cuda.Stream()
     with torch.cuda.stream(stream):
-        kernels.encode(inputs, rows)
+        call()
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, stream=stream):
         for _ in range(LAUNCHES):
-            kernels.encode(inputs, rows)
+            call()
     return seconds(graph.replay) / LAUNCHES
 
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <iterator>
 
+#include "encode_pairs_cuda.h"
 #include "hybrid_encode_cuda.h"
 
 namespace {
@@ -26,7 +27,7 @@ int given_to_device(Body body) noexcept {
 /// The ops of this library, null after the last: libhybrid_encode.so adds them to its domain.
 CMOW_EXPORT const ort::CustomOp* cmow_cuda_op(size_t index) {
   static const cmow::OnlyKernel kernel;
-  static const ort::CustomOp* const ops[] = {cmow::new_hybrid_encode_cuda_op(kernel)};
+  static const ort::CustomOp* const ops[] = {cmow::new_hybrid_encode_cuda_op(kernel), cmow::new_encode_pairs_cuda_op(kernel)};
   return index < std::size(ops) ? ops[index] : nullptr;
 }
 
@@ -48,4 +49,9 @@ CMOW_EXPORT void cmow_cuda_take_fault(char* text, size_t size) {
 /// cannot be given to the device.
 CMOW_EXPORT int cmow_cuda_encode(const cmow::DeviceBatch* batch, void* stream) {
   return given_to_device([&] { cmow::encode_on_device(*batch, stream); });
+}
+
+/// Encodes pairs likewise.
+CMOW_EXPORT int cmow_cuda_encode_pairs(const cmow::DevicePairs* batch, void* stream) {
+  return given_to_device([&] { cmow::encode_pairs_on_device(*batch, stream); });
 }

@@ -8,7 +8,8 @@ namespace cmow {
 /// On a GPU there is one kernel, which needs no choice.
 struct OnlyKernel {};
 
-/// A new op, which whoever calls owns.
+/// New ops, which whoever calls owns.
 const ort::CustomOp* new_hybrid_encode_cuda_op(const OnlyKernel& kernel);
+const ort::CustomOp* new_encode_pairs_cuda_op(const OnlyKernel& kernel);
 
 }  // namespace cmow

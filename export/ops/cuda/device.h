@@ -1,4 +1,4 @@
-// What marks code that nvcc compiles for the device, and any other compiler for tests on the host.
+// What marks code that nvcc compiles for the device, and any other compiler for tests on the host; what all blocks share.
 #pragma once
 
 #ifdef __CUDACC__
@@ -8,3 +8,15 @@
 #define CMOW_DEVICE inline
 #define CMOW_BOTH
 #endif
+
+namespace cmow {
+
+constexpr int kWarp = 32;  // threads of a warp
+
+/// `count` elements that are loaded and stored at once.
+template <class T, int count>
+struct alignas(sizeof(T) * count) Pack {
+  T at[count];
+};
+
+}  // namespace cmow

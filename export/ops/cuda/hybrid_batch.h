@@ -12,6 +12,7 @@
 
 #include "fault.h"
 #include "hybrid_block.h"
+#include "sentence.h"
 
 namespace cmow {
 
@@ -43,18 +44,8 @@ constexpr int64_t slot_count(int64_t tokens) { return tokens <= kChunk ? 0 : tok
 
 constexpr size_t slot_floats(int side, int vector) { return static_cast<size_t>(vector + 2 * side * side); }
 
-struct Sentence {
-  int64_t start, length;
-  bool valid;
-};
-
-/// Sentence `s`; where its offsets do not fit, it is not valid, and has no length.
 CMOW_DEVICE Sentence sentence_at(const DeviceBatch& batch, int64_t s) {
-  const int64_t start = batch.cu_seqlens[s], end = batch.cu_seqlens[s + 1];
-  const bool starts = s == 0 ? start == 0 : start >= 0;
-  const bool ends = s == batch.sentences - 1 ? end == batch.tokens : end <= batch.tokens;
-  const bool valid = starts && ends && start <= end;
-  return {start, valid ? end - start : 0, valid};
+  return sentence_at(batch.cu_seqlens, batch.tokens, batch.sentences, s);
 }
 
 /// The last sentence whose first slot is not after `slot`: the only one that the slot may belong to.

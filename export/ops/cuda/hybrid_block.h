@@ -27,7 +27,6 @@
 namespace cmow {
 
 constexpr int kChunk = 256;  // tokens of a block; where a sentence is cut depends on its own length alone
-constexpr int kWarp = 32;    // threads of a warp
 constexpr int kRescaleEvery = 4;  // products between two rescalings, as on the CPU: hybrid_product.h says why that is enough
 
 // Exponents (base 2) of the largest number of a row.
@@ -96,12 +95,6 @@ struct ElementOf<TableType::kInt8> {
 };
 template <TableType type>
 using Element = typename ElementOf<type>::Type;
-
-/// `count` elements that are loaded and stored at once.
-template <class T, int count>
-struct alignas(sizeof(T) * count) Pack {
-  T at[count];
-};
 
 CMOW_DEVICE float to_float(float x) { return x; }
 CMOW_DEVICE float to_float(int8_t x) { return static_cast<float>(x); }

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "../../../export/ops/cuda/hybrid_batch.h"
+#include "../../../export/ops/cuda/pairs_block.h"
 
 namespace cmow {
 namespace {
@@ -66,6 +67,29 @@ uint64_t encode_tables(const DeviceBatch& batch, Shape shape) {
   }
 }
 
+using PairThreads = HostThreads<PairLane, kPairThreads>;
+
+/// `bytes` full of NaN, and of whole numbers that are -1.
+std::vector<Pack<float, 4>> poisoned(int64_t bytes) {
+  std::vector<Pack<float, 4>> memory(static_cast<size_t>(bytes) / sizeof(Pack<float, 4>) + 1);
+  memset(memory.data(), 0xff, memory.size() * sizeof(Pack<float, 4>));
+  return memory;
+}
+
+/// Calls body(program, block) for all blocks of a launch, each with fresh shared memory for `rows` rows. Returns the last fault.
+template <class Body>
+uint64_t run_pair_blocks(int64_t blocks, const DevicePairs& batch, int64_t rows, const Body& body) {
+  uint64_t fault = kNoFault;
+  for (int64_t block = 0; block < blocks; ++block) {
+    PairThreads threads;
+    auto shared = poisoned(pair_scratch_bytes(batch) + rows * pair_row_bytes(batch));
+    PairProgram<PairThreads> program(batch, shared.data(), threads);
+    body(program, block);
+    if (threads.fault_record != kNoFault) fault = threads.fault_record;
+  }
+  return fault;
+}
+
 }  // namespace
 }  // namespace cmow
 
@@ -74,4 +98,18 @@ extern "C" uint64_t encode_on_host(const cmow::DeviceBatch* batch) {
   const cmow::Tables& tables = batch->tables;
   if (tables.side == cmow::kSide && tables.vector_size == cmow::kVector) return cmow::encode_tables(*batch, cmow::BlockFixedShape{});
   return cmow::encode_tables(*batch, cmow::BlockAnyShape{tables.side, tables.vector_size});
+}
+
+/// Encodes pairs as the GPU would: those of up to `short_rows` rows in shared memory, the longer ones by `long_blocks` blocks in
+/// a workspace. Returns the fault.
+extern "C" uint64_t pairs_on_host(const cmow::DevicePairs* batch, int64_t short_rows, int64_t long_blocks) {
+  const uint64_t fault = cmow::run_pair_blocks(batch->count, *batch, short_rows, [&](auto& program, int64_t pair) {
+    program.encode(pair, -1, short_rows, program.memory_beside());
+  });
+  const int64_t rows = cmow::most_pair_rows(*batch);
+  auto workspace = cmow::poisoned(rows * cmow::pair_row_bytes(*batch));
+  const uint64_t long_fault = cmow::run_pair_blocks(long_blocks, *batch, 0, [&](auto& program, int64_t block) {
+    program.encode_long(block, long_blocks, short_rows, workspace.data(), rows);
+  });
+  return long_fault != cmow::kNoFault ? long_fault : fault;
 }

@@ -35,7 +35,7 @@ def test_the_library_is_installed() -> None:
 
 
 @needs_library
-@pytest.mark.parametrize(("index", "name", "inputs"), [(0, b"HybridEncode", 6)])
+@pytest.mark.parametrize(("index", "name", "inputs"), [(0, b"HybridEncode", 6), (1, b"EncodePairs", 15)])
 def test_it_offers_the_ops_for_cuda(index: int, name: bytes, inputs: int) -> None:
     library = ctypes.CDLL(str(CUDA_LIBRARY))
     library.cmow_cuda_op.restype = POINTER(c_void_p)
@@ -44,7 +44,7 @@ def test_it_offers_the_ops_for_cuda(index: int, name: bytes, inputs: int) -> Non
     assert CFUNCTYPE(c_char_p, c_void_p)(op[NAME])(op) == name
     assert CFUNCTYPE(c_char_p, c_void_p)(op[PROVIDER])(op) == b"CUDAExecutionProvider"
     assert CFUNCTYPE(c_size_t, c_void_p)(op[INPUT_COUNT])(op) == inputs
-    assert not library.cmow_cuda_op(1)
+    assert not library.cmow_cuda_op(2)
 
 
 @needs_library

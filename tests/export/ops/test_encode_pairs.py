@@ -128,9 +128,7 @@ def test_body_matches_reference(shape: Shape) -> None:
     assert_close(run_body(inputs), expected)
 
 
-@needs_library
-@pytest.mark.parametrize("shape", [(16, 16, 3, 1), (64, 16, 3, 1)])
-def test_kernel_agrees_exactly_on_whole_numbers(isa: str, shape: Shape) -> None:
+def whole_numbers(shape: Shape) -> Arrays:
     """Sentences of one token and of none, so that no activation is near a step: all weights count, to the last bit."""
     inputs = make_inputs([1, 0], shape)
     w = shape[0]
@@ -140,6 +138,13 @@ def test_kernel_agrees_exactly_on_whole_numbers(isa: str, shape: Shape) -> None:
     for name in ("mix", "key", "fuse"):
         inputs[f"{name}_scales"][:], inputs[f"{name}_bias"][:] = 2.0**-10, 64
     inputs["fuse"][:] = 0
+    return inputs
+
+
+@needs_library
+@pytest.mark.parametrize("shape", [(16, 16, 3, 1), (64, 16, 3, 1)])
+def test_kernel_agrees_exactly_on_whole_numbers(isa: str, shape: Shape) -> None:
+    inputs = whole_numbers(shape)
     np.testing.assert_allclose(run_kernel(inputs), encode_pairs(**inputs), rtol=2e-7)
 
 
