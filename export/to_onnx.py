@@ -60,6 +60,7 @@ from export.ops.hybrid_body import DOMAIN, hybrid_encode_function
 from export.ops.pairs_body import encode_pairs_function
 from export.ops.signatures import ENCODE_PAIRS, HYBRID_ENCODE, VERSION, Signature
 from training.bundle.base import Base, load_base, load_base_projection
+from training.bundle.pairs import load_pairs
 from training.bundle.projection import load_projection
 from training.bundle.scorer import Scorer
 from training.calibration import calibrated, finish
@@ -67,7 +68,6 @@ from training.data.files import NLI_LABELS
 from training.data.recipe import Recipe, command_line
 from training.errors import one_line_errors
 from training.options import parse_options
-from training.student.pair_model import load_pair_model
 
 OPSET = 18
 
@@ -87,7 +87,7 @@ class ExportConfig:
     """What to export, and how."""
 
     base: Path = field(default=Path("runs/student"), metadata={"help": "run of the fine-tuned student, or a bundle"})
-    pair_heads: Path = field(default=Path("runs/pair_heads"), metadata={"help": "run of the pair encoder"})
+    pair_heads: Path = field(default=Path("runs/pair_heads"), metadata={"help": "run of the pair encoder, or a bundle"})
     similarity: Path | None = field(default=None, metadata={"help": "run of a similarity head, instead of the base's"})
     out: Path = field(default=Path("runs/bundle"), metadata={"help": "bundle folder"})
     replace: bool = field(default=False, metadata={"help": "write over the bundle that is in the folder"})
@@ -233,7 +233,7 @@ def write_bundle(scorer: Scorer, base: Base, config: ExportConfig, recipe: Recip
 
 def export_bundle(config: ExportConfig) -> None:
     """Write the bundle to ``config.out``; with data, fit what is fitted on a bundle as it answers, and score it."""
-    base, pairs = load_base(config.base), load_pair_model(config.pair_heads)
+    base, pairs = load_base(config.base), load_pairs(config.pair_heads)
     recipe = Recipe.read(config.pair_heads).after(base.recipe)
     if config.similarity is None:
         projection = load_base_projection(config.base)

@@ -6,7 +6,7 @@ The encoder's tables stay as they are in ``--base``, a student's run or a bundle
 encoder (its table of first token features included) and the heads; sentences are encoded once, before the first step.
 Where construction labels a minimal pair, the teacher is not asked. ``--minutes`` ends the run, annealed, after about
 that time: its steps follow from the time that the first ones take. A killed run goes on from its last checkpoint, and
-``--start`` from the weights of another run, which for that may end without a ``--cooldown``.
+``--start`` from the weights of another run, which for that may end without a ``--cooldown``, or of a bundle.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from cmow.service.text.tokenizer import Tokenizer
 from training.bundle.base import load_base
+from training.bundle.pairs import load_pairs
 from training.data.files import by_name, split_files
 from training.data.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
 from training.data.recipe import Recipe, command_line
@@ -45,7 +46,7 @@ from training.options import Natural, Share, parse_options
 from training.pairs.pairset import PairBatch, PairSet
 from training.student.heads import Standardise
 from training.student.model import CheckpointError, HybridEncoder
-from training.student.pair_model import PairConfig, PairModel, load_pair_model, save_pair_model
+from training.student.pair_model import PairConfig, PairModel, save_pair_model
 from training.teachers.cache import PairCache
 
 
@@ -57,7 +58,7 @@ class PairHeadsConfig:
     base: Path = field(default=Path("runs/student"), metadata={"help": "student's run or bundle whose tables are read"})
     pair_labels: Path = field(default=Path("runs/pair_labels"), metadata={"help": "made by training.pair_labels"})
     out: Path = field(default=Path("runs/pair_heads"), metadata={"help": "run folder"})
-    start: Path | None = field(default=None, metadata={"help": "run folder whose weights to go on from"})
+    start: Path | None = field(default=None, metadata={"help": "run or bundle whose weights to go on from"})
     width: int = field(default=128, metadata={"help": "width of the pair encoder"})
     blocks: int = field(default=2, metadata={"help": "blocks of the pair encoder"})
     places: int = field(default=64, metadata={"help": "places of a token that are told apart"})
@@ -327,11 +328,11 @@ def _steps_in(config: PairHeadsConfig, pairs: Encoded, model: PairModel, device:
 
 
 def go_on_from(model: PairModel, folder: Path) -> None:
-    """Give ``model`` the weights of the run in ``folder``; heads of other sizes begin anew.
+    """Give ``model`` the weights of the run or the bundle in ``folder``; heads of other sizes begin anew.
 
-    Raises ``CheckpointError`` where there is no such run, or its pair encoder has other sizes.
+    Raises ``CheckpointError`` where there is none, or its pair encoder has other sizes.
     """
-    found = load_pair_model(folder)
+    found = load_pairs(folder)
     try:
         model.encoder.load_state_dict(found.encoder.state_dict())
     except RuntimeError as error:

@@ -27,14 +27,15 @@ from export.graphs.scoring import EncoderModel, EntailmentModel, ParaphraseModel
 from export.ops.tables import quantise
 from export.to_onnx import GRAPHS, ExportConfig, main
 from export.verify import SCORE_BOUND, Check, verify
-from tests.tiny_bundle import make_tokenizer
+from tests.tiny_bundle import make_tiny_bundle, make_tokenizer
 from tests.training.tiny_project import write_data
 from training.bundle.base import load_base, load_base_projection
 from training.bundle.from_bundle import read_projection
+from training.bundle.pairs import load_pairs
 from training.bundle.projection import save_projection
 from training.bundle.scorer import Calibration, Scorer
 from training.data.recipe import Recipe
-from training.student.model import Student, StudentConfig, save_student
+from training.student.model import CheckpointError, Student, StudentConfig, save_student
 from training.student.pair_model import PairConfig, PairModel, load_pair_model, save_pair_model
 
 VOCABULARY = make_tokenizer().get_vocab_size()
@@ -117,9 +118,9 @@ def test_a_bundle_that_is_there_is_kept_unless_it_is_to_be_replaced(runs: Export
     assert (config.out / WEIGHTS).read_bytes() == before[WEIGHTS]
 
 
-def test_a_bundle_is_a_base_to_export_from(config: ExportConfig, tmp_path: Path) -> None:
+def test_a_bundle_can_be_exported_again(config: ExportConfig, tmp_path: Path) -> None:
     """Its int8 numbers come back; a scale may differ by its last digit."""
-    main(replace(config, base=config.out, out=tmp_path / "again"))
+    main(replace(config, base=config.out, pair_heads=config.out, out=tmp_path / "again"))
     first, again = (Engine(load_bundle(folder)) for folder in (config.out, tmp_path / "again"))
     pairs = [("the man is playing guitar", "somebody makes music"), ("it rains", "a dog sleeps")]
     for task in ("similarity", "entailment", "paraphrase", "relatedness"):
@@ -130,6 +131,20 @@ def test_every_implementation_agrees(bundle_folder: Path) -> None:
     checks = verify(load_bundle(bundle_folder))
     assert [str(check) for check in checks if not check.passed] == []
     assert sum("portable body" in check.name for check in checks) >= 5
+
+
+def test_what_comes_back_of_a_bundle_is_near_what_went_in(bundle_folder: Path, pair_model: PairModel) -> None:
+    back = load_pairs(bundle_folder)
+    assert back.config == pair_model.config
+    for name, values in pair_model.state_dict().items():
+        step = values.abs().max() / 63  # of seven bits, at most
+        torch.testing.assert_close(back.state_dict()[name], values, atol=float(step) / 2 + 1e-3, rtol=0, msg=name)
+
+
+def test_a_bundle_of_another_kind_is_named(tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "tiny")
+    with pytest.raises(CheckpointError, match=r"expected the pair encoder that export\.to_onnx writes"):
+        load_pairs(bundle.path)
 
 
 def test_a_check_fails_above_its_bound_and_on_nan() -> None:

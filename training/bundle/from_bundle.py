@@ -33,7 +33,7 @@ class Tables(NamedTuple):
 
 def read_tables(bundle: Bundle) -> Tables:
     """The encoder's tables of ``bundle``, whatever dtype they are kept in."""
-    kept = _initialisers(bundle, ENCODER)
+    kept = initialisers(bundle, ENCODER)
     tables = []
     for column, name in enumerate(TABLES):
         values = kept[name].astype(np.float32)
@@ -55,7 +55,7 @@ def encoder_from(bundle: Bundle) -> HybridEncoder:
 
 def read_projection(bundle: Bundle) -> Projection:
     """The similarity head of ``bundle``; ``CheckpointError`` where it is not as ``export.to_onnx`` writes it."""
-    kept = _initialisers(bundle, PROJECTION)
+    kept = initialisers(bundle, PROJECTION)
     standards, linear = "projection.0.", "projection.1."
     try:
         weight = kept[linear + "weight"].astype(np.float32) * kept[linear + "scales"]  # [D, m]
@@ -66,7 +66,7 @@ def read_projection(bundle: Bundle) -> Projection:
     return Projection(*(torch.from_numpy(value.copy()) for value in values))
 
 
-def _initialisers(bundle: Bundle, graph: str) -> dict[str, NDArray[Any]]:
+def initialisers(bundle: Bundle, graph: str) -> dict[str, NDArray[Any]]:
     """Every weight of one of the graphs of ``bundle`` by its name."""
     loaded = onnx.load(bundle.path / graph).graph
     return {tensor.name: numpy_helper.to_array(tensor) for tensor in loaded.initializer}
