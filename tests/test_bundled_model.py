@@ -50,13 +50,35 @@ def test_similarity_is_symmetric_and_one_for_the_same_text(engine: Engine) -> No
     assert same == pytest.approx(1, abs=1e-6)
 
 
-def test_relatedness_sees_a_negation_that_the_cosine_does_not(engine: Engine) -> None:
+def test_a_negation_is_further_than_a_paraphrase(engine: Engine) -> None:
     riding = "A man is riding a horse."
     pairs = [(riding, "A man is not riding a horse."), (riding, "A person is on a horse.")]
-    negated, paraphrased = engine.answer("similarity", pairs)
-    assert negated > paraphrased
-    negated, paraphrased = engine.answer("relatedness", pairs)
-    assert negated < paraphrased
+    for task in ("similarity", "relatedness", "paraphrase"):
+        negated, paraphrased = engine.answer(task, pairs)
+        assert negated < paraphrased, task
+
+
+def test_order_is_read_by_all_but_the_cosine(engine: Engine) -> None:
+    anchor, passive, exchanged = (
+        "The teacher praised the boy.",
+        "The boy was praised by the teacher.",
+        "The boy praised the teacher.",
+    )
+    pairs = [(anchor, passive), (anchor, exchanged)]
+    for task in ("relatedness", "paraphrase"):
+        same, other = engine.answer(task, pairs)
+        assert same > other, task
+    same, other = engine.answer("entailment", pairs)[:, engine.bundle.manifest.labels.index("entailment")]
+    assert same > 0.5 > other
+    same, other = engine.answer("similarity", pairs)
+    assert same < other  # which docs/api.md says
+
+
+def test_switching_on_is_not_switching_off(engine: Engine) -> None:
+    on = "turn on dark mode"
+    for other in ("turn off dark mode", "disable dark mode"):
+        same, opposite = engine.answer("paraphrase", [(on, "enable dark mode"), (on, other)])
+        assert same > 0.5 > opposite
 
 
 def test_what_follows_is_entailed(engine: Engine) -> None:

@@ -92,7 +92,7 @@ def test_its_python_runs(document: Path, capsys: pytest.CaptureFixture[str]) -> 
     exec(compile(code, str(document), "exec"), {})
     if document == README:
         assert len([line for line in code.splitlines() if line]) <= 5
-        assert capsys.readouterr().out.startswith("[ 0.785")
+        assert capsys.readouterr().out.startswith("[ 0.788")
 
 
 def test_the_readme_is_one_page() -> None:

@@ -1,7 +1,7 @@
 """Which processor runs the model: sessions on the CPU, and on a GPU for the runs that are large enough to pay.
 
 A GPU is the faster one from ``gpu_min_tokens`` tokens in a run on: below, what a run costs whatever its size (copies,
-and the launch of each node) outweighs it. Both hold the same model; their scores agree within ``AGREEMENT``,
+and the launch of each node) outweighs it. Both hold the same model; their scores agree as ``SCORES`` says,
 not to the bit.
 """
 
@@ -24,14 +24,16 @@ from cmow.service.options.defaults import Provider
 
 logger = logging.getLogger(__name__)
 
-AGREEMENT = 1e-3  # largest difference of a score between CPU and GPU
 PROBE_TOKENS = 64
+# Largest difference of a score between CPU and GPU: sums in another order put a number on the other side of a step of
+# int8 now and then, of which the pair encoder has many.
+AGREEMENT, PAIR_AGREEMENT = 1e-3, 2e-2
 SCORES = (
-    (SIMILARITY, "embeddings"),
-    (SIMILARITY, "similarity"),
-    (ENTAILMENT, "entailment"),
-    (PARAPHRASE, "paraphrase"),
-    (RELATEDNESS, "evidence"),
+    (SIMILARITY, "embeddings", AGREEMENT),
+    (SIMILARITY, "similarity", AGREEMENT),
+    (ENTAILMENT, "entailment", PAIR_AGREEMENT),
+    (PARAPHRASE, "paraphrase", PAIR_AGREEMENT),
+    (RELATEDNESS, "evidence", PAIR_AGREEMENT),
 )
 
 
@@ -83,14 +85,14 @@ class Placement:
         if self.gpu is None:
             return
         inputs = probe()
-        for graph, output in SCORES:
+        for graph, output, agreement in SCORES:
             expected = self.cpu.run(graph, output, inputs)
             try:
                 error = float(np.abs(self.gpu.run(graph, output, inputs) - expected).max())
             except ORT_ERRORS as failure:
                 raise InferenceError(f"{output} on the GPU: {failure}") from failure
-            if not error <= AGREEMENT:
-                raise InferenceError(f"{output} on the GPU: expected at most {AGREEMENT} from the CPU's, got {error}")
+            if not error <= agreement:
+                raise InferenceError(f"{output} on the GPU: expected at most {agreement} from the CPU's, got {error}")
 
 
 def place(bundle: Bundle, require_fused_op: bool, provider: Provider = "cpu", gpu_min_tokens: int = 0) -> Placement:
