@@ -44,7 +44,7 @@ class Side:
     any_length: bool = False  # whether the encoder reads more tokens than a transformer has positions
     similarity: Score | None = None  # pairs [P] to scores [P]
     entailment: Score | None = None  # pairs [P] to probabilities [P, 3] in the order of ``NLI_LABELS``
-    relatedness: Score | None = None  # pairs [P] to scores [P] that take entailment both ways into account
+    relatedness: Score | None = None  # pairs [P] to how related people would call them [P]
     trained: frozenset[Task] = frozenset()  # whose scores mean something
     processes: Callable[[], list[int]] = lambda: [os.getpid()]  # that hold the model
     close: Callable[[], None] = lambda: None
