@@ -31,7 +31,7 @@ from tests.tiny_bundle import make_tiny_bundle, make_tokenizer
 from tests.training.tiny_project import write_data
 from training.bundle.base import load_base, load_base_projection
 from training.bundle.from_bundle import read_projection
-from training.bundle.pairs import load_pairs
+from training.bundle.pairs import load_calibration, load_pairs
 from training.bundle.projection import save_projection
 from training.bundle.scorer import Calibration, Scorer
 from training.data.recipe import Recipe
@@ -131,6 +131,15 @@ def test_every_implementation_agrees(bundle_folder: Path) -> None:
     checks = verify(load_bundle(bundle_folder))
     assert [str(check) for check in checks if not check.passed] == []
     assert sum("portable body" in check.name for check in checks) >= 5
+
+
+def test_what_was_fitted_comes_back_of_a_bundle(runs: ExportConfig, tmp_path: Path) -> None:
+    """And is kept where it is exported again without data; a run has nothing fitted."""
+    main(replace(runs, out=tmp_path / "fitted", data=write_data(tmp_path / "data")))
+    fitted = load_calibration(tmp_path / "fitted")
+    assert fitted != load_calibration(runs.pair_heads) == (Calibration(), Relatedness())
+    main(replace(runs, pair_heads=tmp_path / "fitted", out=tmp_path / "again"))
+    assert load_calibration(tmp_path / "again") == fitted
 
 
 def test_what_comes_back_of_a_bundle_is_near_what_went_in(bundle_folder: Path, pair_model: PairModel) -> None:

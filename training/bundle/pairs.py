@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cmow.service.model.bundle import ENTAILMENT, MANIFEST, PARAPHRASE, Bundle, load_bundle
+from cmow.service.model.bundle import ENTAILMENT, MANIFEST, PARAPHRASE, Bundle, Relatedness, load_bundle
 from training.bundle.from_bundle import initialisers
+from training.bundle.scorer import Calibration
 from training.student.model import CheckpointError
 from training.student.pair_model import PairConfig, PairModel, load_pair_model
 
@@ -26,6 +27,22 @@ HEADS = {"entailment": (ENTAILMENT, "head"), "same": (PARAPHRASE, "same")}
 def load_pairs(path: Path) -> PairModel:
     """Of a bundle, or of a run; raises ``BundleError`` or ``CheckpointError``."""
     return pair_model_from(load_bundle(path)) if (path / MANIFEST).exists() else load_pair_model(path)
+
+
+def load_calibration(path: Path) -> tuple[Calibration, Relatedness]:
+    """What was fitted on the answers of a bundle; of a run nothing has been."""
+    if not (path / MANIFEST).exists():
+        return Calibration(), Relatedness()
+    bundle = load_bundle(path)
+    kept = initialisers(bundle, ENTAILMENT) | initialisers(bundle, PARAPHRASE)
+    # A graph has no product with one, and no sum with nothing.
+    fitted = Calibration(
+        entailment_temperature=float(kept.get("temperature", 1.0)),
+        paraphrase_scale=float(kept.get("scale", 1.0)),
+        paraphrase_shift=float(kept.get("shift", 0.0)),
+        paraphrase_threshold=bundle.manifest.paraphrase_threshold,
+    )
+    return fitted, bundle.manifest.relatedness
 
 
 def pair_model_from(bundle: Bundle) -> PairModel:
