@@ -348,7 +348,9 @@ def go_on_from(model: PairModel, folder: Path) -> None:
 def save(model: PairModel, config: PairHeadsConfig) -> None:
     """Write what was trained, and how."""
     save_pair_model(model, config.out)
-    before = Recipe.read(config.start or config.pair_labels)
+    before = Recipe.read(config.pair_labels)
+    if config.start:
+        before = before.after(Recipe.read(config.start))
     before.then(command_line("training.pair_heads", config), sources_below(config.data)).write(config.out)
 
 

@@ -115,13 +115,14 @@ class Engine:
         """Run every task on a fixed pair; raises ``InferenceError`` unless the scores are what scores must be."""
         self.placement.check()
         similarity, entailment = self.answer("similarity", PROBE), self.answer("entailment", PROBE)
-        paraphrase = self.answer("paraphrase", PROBE)
+        paraphrase, relatedness = self.answer("paraphrase", PROBE), self.answer("evidence", PROBE)[:, 1]
         if not (abs(similarity) <= 1 + 1e-5).all():
             raise InferenceError(f"expected a cosine from -1 to 1, got {similarity.tolist()}")
         if not ((entailment >= 0).all() and abs(entailment.sum(axis=1) - 1).max() < 1e-5):
             raise InferenceError(f"expected probabilities that sum to 1, got {entailment.tolist()}")
-        if not ((paraphrase >= 0) & (paraphrase <= 1)).all():
-            raise InferenceError(f"expected a probability, got {paraphrase.tolist()}")
+        for probability in (paraphrase, relatedness):
+            if not ((probability >= 0) & (probability <= 1)).all():
+                raise InferenceError(f"expected a probability, got {probability.tolist()}")
 
     def close(self) -> None:
         """End the threads once what they do is done."""
