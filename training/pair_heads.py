@@ -12,7 +12,7 @@ that time: its steps follow from the time that the first ones take. A killed run
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ from training.pairs.pairset import PairBatch, PairSet
 from training.student.heads import Standardise
 from training.student.model import CheckpointError, HybridEncoder
 from training.student.pair_model import PairConfig, PairModel, save_pair_model
+from training.student.widen import widen
 from training.teachers.cache import PairCache
 
 
@@ -58,7 +59,7 @@ class PairHeadsConfig:
     base: Path = field(default=Path("runs/student"), metadata={"help": "student's run or bundle whose tables are read"})
     pair_labels: Path = field(default=Path("runs/pair_labels"), metadata={"help": "made by training.pair_labels"})
     out: Path = field(default=Path("runs/pair_heads"), metadata={"help": "run folder"})
-    start: Path | None = field(default=None, metadata={"help": "run or bundle whose weights to go on from"})
+    start: Path | None = field(default=None, metadata={"help": "run or bundle, no wider, to go on from"})
     width: int = field(default=128, metadata={"help": "width of the pair encoder"})
     blocks: int = field(default=2, metadata={"help": "blocks of the pair encoder"})
     places: int = field(default=64, metadata={"help": "places of a token that are told apart"})
@@ -330,9 +331,12 @@ def _steps_in(config: PairHeadsConfig, pairs: Encoded, model: PairModel, device:
 def go_on_from(model: PairModel, folder: Path) -> None:
     """Give ``model`` the weights of the run or the bundle in ``folder``; heads of other sizes begin anew.
 
-    Raises ``CheckpointError`` where there is none, or its pair encoder has other sizes.
+    One that is narrower than ``model`` is widened. Raises ``CheckpointError`` where there is none, or its pair encoder
+    has other sizes.
     """
     found = load_pairs(folder)
+    if found.config.width < model.config.width:
+        found = _widened(found, model)
     try:
         model.encoder.load_state_dict(found.encoder.state_dict())
     except RuntimeError as error:
@@ -343,6 +347,14 @@ def go_on_from(model: PairModel, folder: Path) -> None:
         model.heads.load_state_dict(found.heads.state_dict())
     else:
         tqdm.write(f"{folder}: heads with {found.config.hidden_dim} hidden units: here they begin anew")
+
+
+def _widened(narrow: PairModel, model: PairModel) -> PairModel:
+    """``narrow`` as wide as ``model``, whose first features its new channels begin with."""
+    wide = PairModel(replace(narrow.config, width=model.config.width))
+    wide.encoder.tokens.data.copy_(model.encoder.tokens)
+    widen(narrow, wide)
+    return wide
 
 
 def save(model: PairModel, config: PairHeadsConfig) -> None:
