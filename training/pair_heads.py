@@ -27,12 +27,11 @@ from tqdm import tqdm
 from cmow.service.text.tokenizer import Tokenizer
 from training.bundle.base import load_base
 from training.bundle.pairs import load_pairs
-from training.data.files import by_name, split_files
-from training.data.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
+from training.data.labelled import GOLD_FOLDERS, LabelledPairs, read_split
 from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below
 from training.errors import one_line_errors
-from training.evaluate import correlations
+from training.evaluation.metrics import correlations
 from training.loop.device import DEVICE, Device, mixed_precision
 from training.loop.losses import binary_losses, entailment_losses, mixed, soft_losses
 from training.loop.optim import RowAdam
@@ -206,12 +205,9 @@ class Dev:
             some = pairs.take(np.arange(min(len(pairs), config.dev_rows)))
             return name, encoded(PairSet.of(some, tokenizer), encoder, device)
 
-        readers = {"nli": read_nli, "similarity": read_scored, "paraphrase": read_paraphrases}
         self._splits = {
-            kind: dict(
-                read(name, reader(path)) for name, path in by_name(split_files(config.data, "dev", (kind,))).items()
-            )
-            for kind, reader in readers.items()
+            task: dict(read(name, pairs) for name, pairs in read_split(config.data, "dev", task).items())
+            for task in GOLD_FOLDERS
         }
         items = dev_items(Lexicon.harvest(config.data, "dev"), config.seed, 25)
         made = ((name, labelled(pair for item in found for pair in item.pairs())) for name, found in items.items())
@@ -222,7 +218,7 @@ class Dev:
     def score(self, model: PairModel) -> dict[str, float]:
         """Accuracy of NLI, Spearman's rho, average precision; of minimal pairs the share told right by kind."""
         result: dict[str, float] = {}
-        for name, split in self._splits["nli"].items():
+        for name, split in self._splits["entailment"].items():
             logits, _, _ = self._outputs(model, split)
             result[f"{name}_accuracy"] = _told_right(logits, split.pairs.accepted)
         for name, split in self._splits["similarity"].items():

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from cmow.service.bulk.options import FIELDS, FORMATS, STANDARD, BulkOptions
 from cmow.service.errors import BadRowError, CmowError, StartError, UsageError
+from cmow.service.files.lines import MAX_LINE_BYTES
 from cmow.service.options.arguments import count, score, unicode
 from cmow.service.options.defaults import MODEL_OPTIONS
 from cmow.service.options.flags import add_flags
@@ -121,9 +122,9 @@ def _add_format_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--max-line-bytes",
         type=count,
-        default=4 * 2**20,
+        default=MAX_LINE_BYTES,
         metavar="N",
-        help="longest line or CSV cell; default: 4194304",
+        help=f"longest line or CSV cell; default: {MAX_LINE_BYTES}",
     )
 
 

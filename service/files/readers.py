@@ -69,7 +69,8 @@ class JsonlReader:
             raise SchemaError(f"expected a line of at most {self._options.max_line_bytes} bytes")
         row = parse_json(content)
         if not isinstance(row, dict):
-            raise SchemaError(f"expected an object with {' and '.join(self._options.check.fields)}, got another value")
+            fields = " and ".join(self._options.check.fields) or "columns"
+            raise SchemaError(f"expected an object with {fields}, got another value")
         if content.count(b"[") + content.count(b"{") > MOST_DEPTH:
             check_depth(row)
         if any(spelling in content for spelling in SURROGATES):
@@ -78,14 +79,20 @@ class JsonlReader:
 
 
 class CsvReader:
-    """CSV with a header, in UTF-8, as RFC 4180 and spreadsheets have it. Blank lines count for nothing."""
+    """CSV with a header, in UTF-8, as RFC 4180 and spreadsheets have it. Blank lines count for nothing.
+
+    With a tab as its ``delimiter`` it is TSV, quoted alike.
+    """
 
     unit = "B"
 
-    def __init__(self, source: BinaryIO, name: str, total: int | None, options: ReadOptions) -> None:
+    def __init__(
+        self, source: BinaryIO, name: str, total: int | None, options: ReadOptions, delimiter: str = ","
+    ) -> None:
         self.total = total
         self._name = name
         self._options = options
+        self._delimiter = delimiter
         self._taken = 0  # bytes read so far
         self._records = self._read(source)
         self._header = self._read_header()
@@ -96,7 +103,8 @@ class CsvReader:
         return _blocks(islice(self._records, skip, None), self._parse, self._options)
 
     def _read(self, source: BinaryIO) -> Iterator[Record]:
-        table = csv.reader(self._text(read_lines(source, self._options.max_line_bytes)), strict=True)
+        lines = read_lines(source, self._options.max_line_bytes)
+        table = csv.reader(self._text(lines), strict=True, delimiter=self._delimiter)
         line, before = 1, 0
         try:
             while (cells := self._next(table)) is not None:

@@ -21,7 +21,7 @@ TAKEN = "expected no column {}, since the scores take its name (see --prefix)"
 class RowCheck:
     """What every row must have: two texts under ``fields``, and no column that the scores will take."""
 
-    fields: tuple[str, str]
+    fields: tuple[str, ...]
     max_text_chars: int
     taken: Collection[str]
 
@@ -40,16 +40,17 @@ class RowCheck:
         """The texts of ``row``; raises ``InvalidInputError``."""
         if taken := [name for name in self.taken if name in row]:
             raise SchemaError(TAKEN.format(taken[0]))
-        first, second = (self._text(row, field) for field in self.fields)
-        check_characters(zip(self.fields, (first, second), strict=True), self.max_text_chars)
+        first, second = (self.text(row, field) for field in self.fields)
         return first, second
 
-    def _text(self, row: Row, field: str) -> str:
+    def text(self, row: Row, field: str) -> str:
+        """The text of ``row`` under ``field``; raises ``InvalidInputError``."""
         if field not in row:
             raise SchemaError(f"{field}: expected a text, got no such column (see --fields)")
         value = row[field]
         if not isinstance(value, str):
             raise SchemaError(f"{field}: expected a text, got {json.dumps(value, default=repr)[:SHOWN]}")
+        check_characters([(field, value)], self.max_text_chars)
         return value
 
 
