@@ -29,8 +29,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from cmow.service.model.bundle import Manifest, Relatedness, load_bundle, read_manifest, write_manifest
 from cmow.service.model.engine import Engine
 from training.bundle.scorer import Calibration
-from training.data.files import DataError, warn
-from training.data.labelled import LabelledPairs, TextPair, read_split
+from training.data.files import DataError, split_files, warn
+from training.data.labelled import GOLD_FOLDERS, LabelledPairs, TextPair, read_split
 from training.data.recipe import command_line
 from training.errors import one_line_errors
 from training.evaluate import dev_metrics
@@ -123,11 +123,12 @@ def _temperature(engine: Engine, data: Path) -> float:
 def fit_relatedness(engine: Engine, data: Path) -> Relatedness:
     """Weights of the smallest squared error on the scored dev splits below ``data``, each of which weighs the same.
 
-    Raises ``DataError`` where there is none.
+    Those of the bundle where there is none.
     """
     splits = list(read_split(data, "dev", "similarity").values())
     if not splits:
-        raise DataError(f"{data / 'similarity'}: expected dev splits of scored pairs, found none")
+        warn(f"{data}: the weights of relatedness stay: found no scored pairs in similarity/*/dev*")
+        return engine.bundle.manifest.relatedness
     pairs = LabelledPairs.joined(splits)
     weights = np.concatenate([np.full(len(split), 1 / len(split)) for split in splits])
     found = LinearRegression().fit(engine.answer("evidence", pairs.texts), pairs.similarity, weights)
@@ -140,7 +141,9 @@ def finish(folder: Path, data: Path) -> Manifest:
     bundle = load_bundle(folder)
     related = fit_relatedness(Engine(bundle), data)
     write_manifest(folder, structs.replace(bundle.manifest, relatedness=related))
-    return update_training(folder, metrics=dev_metrics(Engine(load_bundle(folder)), data))
+    if not (metrics := dev_metrics(Engine(load_bundle(folder)), data)):
+        warn(f"{data}: nothing is scored: found no dev* in {', '.join(GOLD_FOLDERS.values())}")
+    return update_training(folder, metrics=metrics)
 
 
 def update_training(folder: Path, **changes: object) -> Manifest:
@@ -155,6 +158,8 @@ def update_training(folder: Path, **changes: object) -> Manifest:
 def main(config: CalibrationConfig) -> None:
     """Fit, score and print."""
     with one_line_errors():
+        if not split_files(config.data, "dev", tuple(GOLD_FOLDERS.values())):
+            raise DataError(f"{config.data}: expected dev* in {', '.join(GOLD_FOLDERS.values())}, found none")
         manifest = finish(config.bundle, config.data)
         commands = [*manifest.training.recipe, command_line("training.calibration", config)]
         update_training(config.bundle, recipe=list(dict.fromkeys(commands)))
