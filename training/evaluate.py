@@ -14,6 +14,7 @@ A file that cannot be scored is named, the others are scored, and the exit statu
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -170,9 +171,10 @@ def check_outputs(config: EvaluateConfig) -> None:
     for path in filter(None, (config.json, config.plot)):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.open("ab").close()
         except OSError as error:
-            raise DataError(f"{path}: expected a file that can be written: {error.strerror}") from error
+            raise DataError(f"{path}: expected a file that can be written: {error}") from error
+        if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise DataError(f"{path}: expected a file that can be written, found none")
 
 
 def write(found: list[Evaluated], config: EvaluateConfig) -> None:

@@ -49,19 +49,24 @@ def parse_options(kind: type[T], arguments: list[str] | None = None, defaults: M
     """
     parser = Parser(cast(Any, kind))
     parser.set_defaults(**(defaults or {}))
-    return _checked(parser, cast(T, parser.parse_args_into_dataclasses(arguments)[0]))
+    options, rest = parser.parse_args_into_dataclasses(arguments, return_remaining_strings=True)
+    return _checked(parser, cast(T, options), rest)
 
 
 def parse_options_and_files(kind: type[T], what: str, arguments: list[str] | None = None) -> tuple[T, list[Path]]:
     """The same, and the files that are named beside the options; help says ``what`` they are."""
     parser = Parser(cast(Any, kind))
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help=what)
-    options, named = parser.parse_args_into_dataclasses(arguments)
-    return _checked(parser, cast(T, options)), named.files
+    options, named, rest = parser.parse_args_into_dataclasses(arguments, return_remaining_strings=True)
+    between = [text for text in rest if not text.startswith("-")]  # argparse takes those of one place alone
+    unknown = [text for text in rest if text.startswith("-")]
+    return _checked(parser, cast(T, options), unknown), [*named.files, *map(Path, between)]
 
 
-def _checked(parser: Parser, options: T) -> T:
-    """``options``, whose numbers are in their ranges; exits otherwise."""
+def _checked(parser: Parser, options: T, unknown: list[str]) -> T:
+    """``options``, whose numbers are in their ranges, and nothing ``unknown``; exits otherwise."""
+    if unknown:
+        parser.error(f"expected only the options that --help lists, got {' '.join(unknown)}")
     for name, allowed in ranges(type(options)).items():
         value = getattr(options, name)
         if value is not None and not (isfinite(value) and allowed.least <= value <= allowed.most):

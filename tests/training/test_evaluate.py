@@ -121,8 +121,8 @@ def test_one_class_and_equal_scores_are_named(
         ({}, "expected labelled files or --data, found neither"),
         ({"data": Path("absent")}, r"absent: expected files named .jsonl.* below this folder, found none"),
         ({"plot": Path("plot.pdf")}, r"--plot: expected a name that ends in .png, .html, .svg, found plot.pdf"),
-        ({"json": Path("/dev/null/scores.json")}, r"scores.json: expected a file that can be written: File exists"),
-        ({"json": Path("/dev")}, r"/dev: expected a file that can be written: Is a directory"),
+        ({"json": Path("/dev/null/scores.json")}, r"scores.json: expected a file that can be written: .*File exists"),
+        ({"json": Path("/dev")}, r"/dev: expected a file that can be written, found none"),
         ({"bundle": Path("absent")}, "absent"),
     ],
 )

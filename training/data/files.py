@@ -29,7 +29,8 @@ from training.errors import TrainingError
 NLI_LABELS = ("entailment", "neutral", "contradiction")
 NOT_ENTAILMENT = "not_entailment"
 PARAPHRASE_LABELS = ("not_paraphrase", "paraphrase")
-FOLDERS = ("nli", "similarity", "paraphrase", "single", "text")
+LABELLED_FOLDERS = ("nli", "paraphrase", "similarity", "single")
+FOLDERS = (*LABELLED_FOLDERS, "text")
 
 TEXT_FORMATS = (".jsonl", ".ndjson", ".csv", ".tsv")
 COMPRESSIONS = (".gz", ".zst")  # of the text formats

@@ -53,7 +53,7 @@ def read_labels(task: str, rows: LabelledRows, path: Path, own: Mapping[str, str
     spellings = {value: spelling(value) for value in set(rows.values)}
     spelled = [spellings[value] for value in rows.values]
     ids = set(spelled) - set(NO_LABEL)
-    if task == "entailment" and ids and ids <= {"0", "1"} - set(mapped):
+    if task == "entailment" and ids <= {"0", "1"} and not ids <= set(mapped):
         raise DataError(
             f"{path}: expected labels by name or the ids 0, 1 and 2, found {' and '.join(sorted(ids))} alone, "
             f"which may mean {NOT_ENTAILMENT}: say it (--labels 0={ENTAILMENT} 1={NOT_ENTAILMENT})"

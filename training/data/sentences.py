@@ -6,13 +6,13 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.data.files import plain_sentences, read_lines, split_files
+from training.data.files import LABELLED_FOLDERS, plain_sentences, read_lines, split_files
 from training.data.rows import read_texts
 
 
 def task_sentences(data: Path) -> Iterator[str]:
     """Every sentence of the training splits and every caption: the text nearest to what pairs are made of."""
-    for path in split_files(data, "train", ("nli", "paraphrase", "similarity", "single")):
+    for path in split_files(data, "train", LABELLED_FOLDERS):
         for texts in read_texts(path):
             yield from texts
     for path in sorted((data / "text").glob("*.tsv.gz")):
