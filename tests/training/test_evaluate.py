@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from training.data.files import NLI_LABELS, PARAPHRASE_LABELS, DataError
 from training.data.labelled import label_names, read_labelled
 from training.data.reading import Reading
 from training.evaluate import EvaluateConfig, Evaluated, dev_metrics, evaluate, main, pair_files
+from training.options import parse_options_and_files
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +115,15 @@ def test_one_class_and_equal_scores_are_named(
     assert "average_precision" not in found.scores
     assert f"warning: {one}: expected more than one label, found paraphrase in every row" in capsys.readouterr().err
     assert str(error) == f"{equal}: expected at least two different scores, found [0.5]"
+
+
+def test_the_documented_commands_say_what_to_score() -> None:
+    text = Path(__file__).parents[2].joinpath("docs/training.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^    python -m training.evaluate (.*)$", text, re.MULTILINE)
+    assert len(commands) > 3
+    for command in commands:
+        config, files = parse_options_and_files(EvaluateConfig, "files", command.split())
+        assert bool(files) != (config.data is not None)
 
 
 @pytest.mark.parametrize(

@@ -69,17 +69,10 @@ def test_an_unknown_option_is_named(capsys: pytest.CaptureFixture[str]) -> None:
         assert "expected only the options that --help lists, got --wohle" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["a.csv", "b.csv", "--flag"],
-        ["--flag", "--whole", "5", "a.csv", "b.csv"],
-        ["a.csv", "--flag", "--whole", "5", "b.csv"],
-    ],
-)
-def test_files_stand_anywhere_between_options(arguments: list[str]) -> None:
-    options, files = parse_options_and_files(Options, "files", [*arguments])
-    assert options == Options(flag=True)
+@pytest.mark.parametrize("line", ["a.csv b.csv --whole 7", "--whole 7 a.csv b.csv", "a.csv --whole 7 b.csv"])
+def test_files_stand_anywhere_between_options(line: str) -> None:
+    options, files = parse_options_and_files(Options, "files", line.split())
+    assert options == Options(whole=7)
     assert files == [Path("a.csv"), Path("b.csv")]
 
 
