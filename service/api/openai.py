@@ -13,8 +13,8 @@ from fastapi import APIRouter
 from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag
 
 from cmow.service.api.vectors import shorten, to_base64
-from cmow.service.model.bundle import Manifest
 from cmow.service.model.engine import Floats
+from cmow.service.model.model import Model
 from cmow.service.model.work import Scored
 from cmow.service.text.texts import TextList
 from cmow.service.web.dependencies import (
@@ -98,7 +98,7 @@ class ModelCard(Wire):
 
 
 class ModelList(Wire):
-    """The models served: one."""
+    """The model served, under each of its names."""
 
     object: Literal["list"] = "list"
     data: list[ModelCard]
@@ -118,15 +118,16 @@ async def embeddings(payload: Payload, scheduler: SchedulerDep, caller: CallerDe
 
 @router.get("/v1/models", responses=READING_ERRORS)
 async def models(scheduler: SchedulerDep) -> ModelList:
-    """The models served: one."""
-    return ModelList(data=[_card(scheduler.model.manifest)])
+    """The model served, under each of its names."""
+    model = scheduler.model
+    return ModelList(data=[_card(model, name) for name in model.names])
 
 
 @router.get("/v1/models/{name:path}", responses=READING_ERRORS | errors(404))
 async def one_model(name: str, scheduler: SchedulerDep) -> ModelCard:
     """The model served, by its name."""
     scheduler.model.check_name(name)
-    return _card(scheduler.model.manifest)
+    return _card(scheduler.model, name)
 
 
 def _data(vectors: Floats, encoding: str | None) -> list[Embedding]:
@@ -134,5 +135,5 @@ def _data(vectors: Floats, encoding: str | None) -> list[Embedding]:
     return [Embedding(index=index, embedding=value) for index, value in enumerate(values)]
 
 
-def _card(manifest: Manifest) -> ModelCard:
-    return ModelCard(id=manifest.name, created=int(manifest.created.timestamp()))
+def _card(model: Model, name: str) -> ModelCard:
+    return ModelCard(id=name, created=int(model.manifest.created.timestamp()))

@@ -30,14 +30,22 @@ from cmow.service.web.schemas import (
 
 router = APIRouter()
 
+READINESS_ERRORS = errors(401, 500, 503)
 
+
+@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", responses=READING_ERRORS)
 async def live() -> Health:
     """The process answers."""
     return Health()
 
 
-@router.get("/health/ready", responses=errors(401, 500, 503))
+@router.head("/v1/health", include_in_schema=False)
+@router.get("/v1/health", responses=READINESS_ERRORS)
+@router.head("/health", include_in_schema=False)
+@router.get("/health", responses=READINESS_ERRORS)
+@router.head("/health/ready", include_in_schema=False)
+@router.get("/health/ready", responses=READINESS_ERRORS)
 def ready(scheduler: SchedulerDep, composer: ComposerDep) -> Health:
     """The model works: it has just scored a fixed pair."""
     try:

@@ -76,8 +76,21 @@ def test_openai_models(openai_client: openai.OpenAI) -> None:
     assert openai_client.models.retrieve("tiny").owned_by == "local"
 
 
+def test_openai_with_a_model_name_of_its_own(settings: Settings, engine: Engine) -> None:
+    names = "text-embedding-3-small, tiny,other"
+    app = create_app(Settings(**settings.model_dump() | {"served_model_name": names}), engine)
+    with running(app) as url, openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+        reply = client.embeddings.create(model="text-embedding-3-small", input=TEXTS)
+        assert reply.model == "tiny"
+        np.testing.assert_allclose([item.embedding for item in reply.data], engine.embed(TEXTS), rtol=0, atol=1e-6)
+        assert [model.id for model in client.models.list()] == ["tiny", "text-embedding-3-small", "other"]
+        assert client.models.retrieve("other").id == "other"
+        with pytest.raises(openai.NotFoundError, match="'tiny' or 'text-embedding-3-small' or 'other'"):
+            client.embeddings.create(model="text-embedding-3-large", input="a")
+
+
 def test_openai_errors(openai_client: openai.OpenAI) -> None:
-    with pytest.raises(openai.NotFoundError, match="expected 'tiny'") as missing:
+    with pytest.raises(openai.NotFoundError, match="expected 'tiny'.*--served-model-name") as missing:
         openai_client.embeddings.create(model="text-embedding-3-small", input="a")
     assert (missing.value.type, missing.value.param) == ("model_not_found", "model")
     with pytest.raises(openai.UnprocessableEntityError, match="no token ids"):

@@ -121,9 +121,11 @@ def test_body_of_exactly_the_limit(client: TestClient) -> None:
 
 
 def test_health(client: TestClient) -> None:
-    for path in ("/health/live", "/health/ready"):
+    for path in ("/health/live", "/health/ready", "/health", "/v1/health"):
         reply = client.get(path)
         assert (reply.status_code, reply.json()) == (200, {"status": "ok"})
+        head = client.head(path)
+        assert (head.status_code, head.headers["content-type"]) == (200, reply.headers["content-type"])
 
 
 def test_info(client: TestClient, engine: Engine, settings: Settings) -> None:
@@ -209,8 +211,10 @@ def test_openapi_documents_every_status(client: TestClient) -> None:
     assert set(document["paths"]) == {
         "/similarity",
         "/entailment",
+        "/health",
         "/health/live",
         "/health/ready",
+        "/v1/health",
         "/info",
         "/metrics",
         "/embed",
