@@ -1,6 +1,6 @@
 """OpenAI's embeddings and models, as its ``openai`` client sends and reads them.
 
-Ignored: ``user``. Token ids are refused: they are of another tokenizer than this model's and would give nonsense.
+Token ids are refused: they are of another tokenizer than this model's and would give nonsense.
 ``dimensions`` keeps the first numbers and scales them to unit length again, as OpenAI advises for shortened embeddings;
 this model was not trained to put the most important ones first.
 """
@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag
 
+from cmow.service.api.client import ClientRequest, Ignored
 from cmow.service.api.vectors import shorten, to_base64
 from cmow.service.model.engine import Floats
 from cmow.service.model.model import Model
@@ -47,16 +48,19 @@ Input = Annotated[
 ]
 
 
-class EmbeddingsRequest(Wire):
+class EmbeddingsRequest(ClientRequest):
     """Texts to embed."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"input": ["A man plays.", "It rains."]}]})
 
     input: Input
-    model: str | None = Field(None, description="the served model's name, or nothing")
     dimensions: PositiveInt | None = Field(None, description="keep the first ones, scaled to unit length again")
     encoding_format: Literal["float", "base64"] | None = Field("float", description="base64: little-endian float32")
-    user: str | None = Field(None, description="ignored")
+    normalize: Literal[True] | None = Field(True, description="embeddings here have unit length")
+    embedding_type: Literal["float", "base64"] | None = Field(None, description="as `encoding_format`, by Jina's name")
+    input_type: Ignored = None
+    modality: Literal["text"] | None = None
+    task: Ignored = None
 
 
 class Embedding(Wire):
@@ -111,9 +115,10 @@ async def embeddings(payload: Payload, scheduler: SchedulerDep, caller: CallerDe
     model = scheduler.model
     model.check_name(request.model)
     model.check_dimensions(request.dimensions)
-    embedded = await scheduler.score(caller, model.texts(TextList("input", request.input), "refuse"))
-    vectors = shorten(embedded.values, request.dimensions)
-    return EmbeddingsResponse(data=_data(vectors, request.encoding_format), model=model.name, usage=Usage.of(embedded))
+    texts = await scheduler.shorten(caller, TextList("input", request.input), request.truncate_prompt_tokens)
+    embedded = await scheduler.score(caller, model.texts(TextList("input", texts), request.long_texts))
+    vectors, encoding = shorten(embedded.values, request.dimensions), request.embedding_type or request.encoding_format
+    return EmbeddingsResponse(data=_data(vectors, encoding), model=model.name, usage=Usage.of(embedded))
 
 
 @router.get("/v1/models", responses=READING_ERRORS)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from cmow.service.api import tei
+from cmow.service.api.tei import info as tei
 from cmow.service.errors import InferenceError, NotReadyError
 from cmow.service.model.engine import Engine
 from cmow.service.web.dependencies import (
