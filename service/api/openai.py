@@ -108,6 +108,7 @@ class ModelList(Wire):
     data: list[ModelCard]
 
 
+@router.post("/embeddings", openapi_extra=reads(EmbeddingsRequest), responses=SCORING_ERRORS | errors(404))
 @router.post("/v1/embeddings", openapi_extra=reads(EmbeddingsRequest), responses=SCORING_ERRORS | errors(404))
 async def embeddings(payload: Payload, scheduler: SchedulerDep, caller: CallerDep) -> EmbeddingsResponse:
     """Unit-length embeddings of texts."""

@@ -58,6 +58,9 @@ AnyDocument = Annotated[
 ]
 
 
+TopN = Annotated[int | None, Field(description="the best ones only; 0 and below: all")]
+
+
 class RerankRequest(ClientRequest):
     """Documents to rank by their similarity to a query."""
 
@@ -67,7 +70,7 @@ class RerankRequest(ClientRequest):
 
     query: str
     documents: list[AnyDocument] = Field(fail_fast=True)
-    top_n: int | None = Field(None, description="the best ones only; 0 and below: all")
+    top_n: TopN = None
     return_documents: bool | None = False
     return_text: bool | None = Field(False, description="as `return_documents`")
     texts: bool | None = Field(False, description="as `return_documents`")
@@ -80,20 +83,10 @@ class RerankRequest(ClientRequest):
     truncation: Ignored = None
 
     @property
-    def document_texts(self) -> list[str]:
-        """The documents' texts."""
-        return [document if isinstance(document, str) else document.text for document in self.documents]
-
-    @property
     def tokens_per_document(self) -> int | None:
         """To how many tokens a document is cut; ``None`` for none."""
         asked = [most for most in (self.max_tokens_per_doc, self.truncate_prompt_tokens) if most not in (None, -1)]
         return min(asked, default=None)
-
-    @property
-    def most(self) -> int | None:
-        """How many come back; ``None`` for all."""
-        return self.top_n if self.top_n is not None and self.top_n > 0 else None
 
     @property
     def with_text(self) -> bool:
@@ -139,7 +132,8 @@ class TextsRequest(Truncation):
     )
 
     query: str
-    texts: list[str] = Field(fail_fast=True)
+    texts: list[AnyDocument] = Field(fail_fast=True)
+    top_n: TopN = None
     raw_scores: Ignored = None
     return_text: bool | None = False
     return_documents: bool | None = Field(False, description="as `return_text`")
@@ -186,7 +180,7 @@ async def rerank_documents(payload: Payload, scheduler: SchedulerDep, caller: Ca
 
 async def _rank_documents(payload: Any, scheduler: Scheduler, caller: Caller) -> RerankResponse:
     request = parse(RerankRequest, payload)
-    model, texts = scheduler.model, request.document_texts
+    model, texts = scheduler.model, _texts(request.documents)
     model.check_name(request.model)
     query = await scheduler.shorten(caller, TextList("query", request.query), request.truncate_prompt_tokens)
     documents = await scheduler.shorten(caller, TextList("documents", texts), request.tokens_per_document)
@@ -197,7 +191,7 @@ async def _rank_documents(payload: Any, scheduler: Scheduler, caller: Caller) ->
         model=model.name,
         results=[
             Ranked(index=row, relevance_score=score, **_if(request.with_text, document=Document(text=texts[row])))
-            for row, score in _best_first(scored)[: request.most]
+            for row, score in _best_first(scored, request.top_n)
         ],
         meta=Meta(tokens=Tokens(input_tokens=scored.tokens)),
         usage=Usage.of(scored),
@@ -206,10 +200,12 @@ async def _rank_documents(payload: Any, scheduler: Scheduler, caller: Caller) ->
 
 async def _rank_texts(payload: Any, scheduler: Scheduler, caller: Caller) -> list[Rank]:
     request = parse(TextsRequest, payload)
-    sides = Sides(request.query, request.texts, ("query", "texts"))
+    texts = _texts(request.texts)
+    sides = Sides(request.query, texts, ("query", "texts"))
     scored = await _score(scheduler, caller, sides, request.long_texts, request.on_empty)
     shown = bool(request.return_text or request.return_documents)
-    return [Rank(index=row, score=score, **_if(shown, text=request.texts[row])) for row, score in _best_first(scored)]
+    best = _best_first(scored, request.top_n)
+    return [Rank(index=row, score=score, **_if(shown, text=texts[row])) for row, score in best]
 
 
 async def _score(scheduler: Scheduler, caller: Caller, sides: Sides, long: LongTexts, on_empty: OnEmpty) -> Scored:
@@ -219,11 +215,16 @@ async def _score(scheduler: Scheduler, caller: Caller, sides: Sides, long: LongT
     return await scheduler.score(caller, work)
 
 
-def _best_first(scored: Scored) -> list[tuple[int, float | None]]:
-    """(row, score) from the best to the worst, and behind these the rows without a token."""
+def _texts(documents: list[str | Document]) -> list[str]:
+    return [document if isinstance(document, str) else document.text for document in documents]
+
+
+def _best_first(scored: Scored, top_n: int | None) -> list[tuple[int, float | None]]:
+    """(row, score) of the ``top_n`` best, or of all, and behind all others the rows without a token."""
     scores = scored.values.tolist()
     ranked = [(row, scores[row]) for row in best_first(scored.values) if not scored.empty[row]]
-    return ranked + [(row, None) for row, empty in enumerate(scored.empty) if empty]
+    ranked += [(row, None) for row, empty in enumerate(scored.empty) if empty]
+    return ranked[:top_n] if top_n is not None and top_n > 0 else ranked
 
 
 def _if(shown: bool, **fields: Any) -> dict[str, Any]:

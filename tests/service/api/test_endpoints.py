@@ -202,7 +202,16 @@ def test_engine_is_loaded_from_settings(tiny_bundle: TinyBundle) -> None:
         assert client.get("/info").json()["threads"] == 1
 
 
-NAMES_A_MODEL = ("/v1/embeddings", "/rerank", "/v1/rerank", "/v2/rerank", "/score", "/v1/score", "/compare")
+NAMES_A_MODEL = (
+    "/embeddings",
+    "/v1/embeddings",
+    "/rerank",
+    "/v1/rerank",
+    "/v2/rerank",
+    "/score",
+    "/v1/score",
+    "/compare",
+)
 OTHER_STATUSES = {path: {"404"} for path in NAMES_A_MODEL}
 
 
@@ -219,6 +228,7 @@ def test_openapi_documents_every_status(client: TestClient) -> None:
         "/metrics",
         "/embed",
         "/embed_all",
+        "/embeddings",
         "/decode",
         "/rerank",
         "/predict",

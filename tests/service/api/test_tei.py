@@ -66,6 +66,14 @@ def test_rerank(client: TestClient, cosine: Any) -> None:
     assert [(rank["index"], rank["text"]) for rank in ranks] == [(0, "dog"), (1, "dog")]
 
 
+@pytest.mark.parametrize("top_n", [-1, 0, 1, 2, None])
+def test_the_best_texts_as_litellm_asks_for_them(client: TestClient, top_n: int | None) -> None:
+    ranks = post(client, "/rerank", query=TEXTS[0], texts=TEXTS[1:3], return_text=True)
+    mixed = [TEXTS[1], {"text": TEXTS[2]}]
+    found = post(client, "/rerank", query=TEXTS[0], texts=mixed, return_text=True, top_n=top_n)
+    assert found == ranks[: top_n if top_n is not None and top_n > 0 else None]
+
+
 def test_predict(client: TestClient, tiny_bundle: TinyBundle, ids: Any) -> None:
     expected = dict(zip(LABELS, tiny_bundle.entailment(ids(TEXTS[0]), ids(TEXTS[1])), strict=True))
     found = post(client, "/predict", inputs=TEXTS[:2])
