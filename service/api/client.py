@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from cmow.service.model.work import LongTexts
+from cmow.service.web.schemas import Integral
 from cmow.service.web.validation import Wire
 
 Ignored = Annotated[Any, Field(description="ignored: changes nothing here")]
@@ -21,8 +22,8 @@ class ClientRequest(Wire):
 
     model: str | None = Field(None, description="one of the served model's names, or nothing")
     truncate: bool | None = Field(False, description="cut a text that is too long instead of refusing it")
-    truncate_prompt_tokens: int | None = Field(
-        None, ge=-1, description="cut each text to so many tokens; -1: to the model's limit"
+    truncate_prompt_tokens: Annotated[int, Field(ge=-1), Integral] | None = Field(
+        None, description="cut each text to so many tokens; -1: to the model's limit"
     )
     truncation_side: Literal["right"] | None = Field(None, description="the end that is cut")
     add_special_tokens: Ignored = None

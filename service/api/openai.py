@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from cmow.service.api.client import ClientRequest, Ignored
 from cmow.service.api.vectors import shorten, to_base64
@@ -27,6 +27,7 @@ from cmow.service.web.dependencies import (
     errors,
     reads,
 )
+from cmow.service.web.schemas import PositiveWhole, Text, TextItems
 from cmow.service.web.validation import TAG, Wire, parse
 
 router = APIRouter(tags=["OpenAI"])
@@ -42,7 +43,7 @@ def _input_kind(value: object) -> str | None:
 
 
 Input = Annotated[
-    Annotated[str, Tag(TAG + "text")] | Annotated[list[str], Field(fail_fast=True), Tag(TAG + "list")],
+    Annotated[Text, Tag(TAG + "text")] | Annotated[TextItems, Tag(TAG + "list")],
     Discriminator(_input_kind, custom_error_type="texts", custom_error_message=NO_TOKEN_IDS),
     Field(description="a text, or a list of texts"),
 ]
@@ -54,7 +55,7 @@ class EmbeddingsRequest(ClientRequest):
     model_config = ConfigDict(json_schema_extra={"examples": [{"input": ["A man plays.", "It rains."]}]})
 
     input: Input
-    dimensions: PositiveInt | None = Field(None, description="keep the first ones, scaled to unit length again")
+    dimensions: PositiveWhole | None = Field(None, description="keep the first ones, scaled to unit length again")
     encoding_format: Literal["float", "base64"] | None = Field("float", description="base64: little-endian float32")
     normalize: Literal[True] | None = Field(True, description="embeddings here have unit length")
     embedding_type: Literal["float", "base64"] | None = Field(None, description="as `encoding_format`, by Jina's name")

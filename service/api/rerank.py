@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from uuid import uuid4
 
 from fastapi import APIRouter
-from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from cmow.service.api.client import ClientRequest, Ignored
 from cmow.service.api.openai import Usage
@@ -24,6 +24,7 @@ from cmow.service.schedule.scheduler import Scheduler
 from cmow.service.text.pairs import Sides
 from cmow.service.text.texts import TextList
 from cmow.service.web.dependencies import SCORING_ERRORS, CallerDep, Payload, SchedulerDep, errors, reads
+from cmow.service.web.schemas import PositiveWhole, Text, Whole
 from cmow.service.web.validation import TAG, Wire, parse
 
 router = APIRouter(tags=["Cohere, Jina, vLLM and text-embeddings-inference"])
@@ -58,7 +59,7 @@ AnyDocument = Annotated[
 ]
 
 
-TopN = Annotated[int | None, Field(description="the best ones only; 0 and below: all")]
+TopN = Annotated[Whole | None, Field(description="the best ones only; 0 and below: all")]
 
 
 class RerankRequest(ClientRequest):
@@ -68,17 +69,16 @@ class RerankRequest(ClientRequest):
         json_schema_extra={"examples": [{"query": "music", "documents": ["A man plays guitar.", "It rains."]}]}
     )
 
-    query: str
-    documents: list[AnyDocument] = Field(fail_fast=True)
+    query: Text
+    documents: list[AnyDocument] = Field(fail_fast=True, json_schema_extra={"minItems": 1})
     top_n: TopN = None
     return_documents: bool | None = False
     return_text: bool | None = Field(False, description="as `return_documents`")
     texts: bool | None = Field(False, description="as `return_documents`")
     on_empty: OnEmpty = "error"
     rank_fields: list[Literal["text"]] | None = Field(None, max_length=1)
-    return_embeddings: Literal[False] | None = None
-    max_chunks_per_doc: PositiveInt | None = Field(None, description="ignored: documents are not cut into chunks")
-    max_tokens_per_doc: PositiveInt | None = Field(None, description="cut each text to so many tokens")
+    max_tokens_per_doc: PositiveWhole | None = Field(None, description="cut each text to so many tokens")
+    max_chunks_per_doc: Ignored = None
     raw_scores: Ignored = None
     truncation: Ignored = None
 
@@ -131,8 +131,8 @@ class TextsRequest(Truncation):
         json_schema_extra={"examples": [{"query": "music", "texts": ["A man plays guitar.", "It rains."]}]}
     )
 
-    query: str
-    texts: list[AnyDocument] = Field(fail_fast=True)
+    query: Text
+    texts: list[AnyDocument] = Field(fail_fast=True, json_schema_extra={"minItems": 1})
     top_n: TopN = None
     raw_scores: Ignored = None
     return_text: bool | None = False

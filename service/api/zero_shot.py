@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field
@@ -14,10 +15,18 @@ from cmow.service.schedule.caller import Caller
 from cmow.service.schedule.scheduler import Scheduler
 from cmow.service.text.pairs import Sides
 from cmow.service.web.dependencies import SCORING_ERRORS, CallerDep, Payload, SchedulerDep, reads
-from cmow.service.web.schemas import Usage
+from cmow.service.web.schemas import Text, TextItems, Usage
 from cmow.service.web.validation import Wire, parse
 
 router = APIRouter()
+
+Template = Annotated[
+    str,
+    Field(
+        description="the hypothesis, with {} once where the label goes",
+        json_schema_extra={"pattern": r"^((?!\{\})[\s\S])*\{\}((?!\{\})[\s\S])*$"},
+    ),
+]
 
 
 class ZeroShotRequest(Wire):
@@ -27,9 +36,9 @@ class ZeroShotRequest(Wire):
         json_schema_extra={"examples": [{"text": "A man plays guitar.", "labels": ["music", "weather"]}]}
     )
 
-    text: str
-    labels: list[str] = Field(fail_fast=True)
-    hypothesis_template: str = Field(TEMPLATE, description="the hypothesis, with {} once where the label goes")
+    text: Text
+    labels: TextItems
+    hypothesis_template: Template = TEMPLATE
     multi_label: bool = Field(False, description="score each label on its own: several may fit, or none")
 
 
@@ -45,8 +54,8 @@ class ZeroShotResponse(Wire):
 class Candidates(Wire):
     """The ``parameters`` of Hugging Face's API."""
 
-    candidate_labels: list[str] = Field(fail_fast=True)
-    hypothesis_template: str | None = Field(TEMPLATE, description="the hypothesis, with {} once where the label goes")
+    candidate_labels: TextItems
+    hypothesis_template: Template | None = TEMPLATE
     multi_label: bool | None = Field(False, description="score each label on its own: several may fit, or none")
 
 
@@ -59,7 +68,7 @@ class CandidatesRequest(Wire):
         }
     )
 
-    inputs: str
+    inputs: Text
     parameters: Candidates
     options: Ignored = None
 

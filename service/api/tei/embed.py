@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 from fastapi import APIRouter
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import ConfigDict, Field
 
 from cmow.service.api.tei.truncation import Truncation
 from cmow.service.api.vectors import shorten
@@ -15,7 +15,7 @@ from cmow.service.model.engine import with_itself
 from cmow.service.text.texts import TextList
 from cmow.service.text.tokenizer import PackedTokens
 from cmow.service.web.dependencies import SCORING_ERRORS, CallerDep, Payload, SchedulerDep, reads
-from cmow.service.web.schemas import Texts
+from cmow.service.web.schemas import PositiveWhole, Texts
 from cmow.service.web.validation import parse
 
 router = APIRouter()
@@ -30,7 +30,7 @@ class EmbedRequest(Truncation):
 
     inputs: Texts
     normalize: Literal[True] | None = Field(True, description="embeddings here have unit length")
-    dimensions: PositiveInt | None = Field(None, description="keep the first ones, scaled to unit length again")
+    dimensions: PositiveWhole | None = Field(None, description="keep the first ones, scaled to unit length again")
     encoding_format: Literal["float"] | None = None
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, cast
 
 import numpy as np
 from fastapi import APIRouter
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, PositiveInt, Tag, WithJsonSchema
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from cmow.service.api.client import Ignored
@@ -17,6 +17,7 @@ from cmow.service.model.engine import Floats
 from cmow.service.model.ranking import best_first
 from cmow.service.text.pairs import Sides
 from cmow.service.web.dependencies import SCORING_ERRORS, CallerDep, Payload, SchedulerDep, reads
+from cmow.service.web.schemas import PositiveWhole, Text
 from cmow.service.web.validation import TAG, Wire, parse
 
 router = APIRouter()
@@ -32,8 +33,8 @@ EXPECTED = f"[premise, hypothesis], an object with text and text_pair, or one st
 class TextPair(Wire):
     """A pair as the pipeline of transformers takes it."""
 
-    text: str = Field(description="the premise")
-    text_pair: str = Field(description="the hypothesis")
+    text: Text = Field(description="the premise")
+    text_pair: Text = Field(description="the hypothesis")
 
 
 def _two_texts(text: str) -> str:
@@ -57,15 +58,21 @@ def _kind(value: object) -> str | None:
 
 def _inputs_kind(value: object) -> str | None:
     """The same, and a list of pairs."""
-    many = isinstance(value, list) and bool(value) and not isinstance(value[0], str)
-    return TAG + "pairs" if many else _kind(value)
+    return TAG + "pairs" if _are_pairs(value) else _kind(value)
+
+
+def _are_pairs(value: object) -> bool:
+    """Whether ``value`` is a list of pairs, and not a pair, which no text with a separator in it begins."""
+    if not isinstance(value, list) or not value:
+        return False
+    return not isinstance(value[0], str) or SEPARATOR in value[0]
 
 
 Joined = Annotated[
     str, AfterValidator(_two_texts), WithJsonSchema({"type": "string", "pattern": JOINED}), Tag(TAG + "joined")
 ]
 Object = Annotated[TextPair, Tag(TAG + "object")]
-Two = Annotated[list[str], Field(min_length=2, max_length=2, fail_fast=True), Tag(TAG + "pair")]
+Two = Annotated[list[Text], Field(min_length=2, max_length=2, fail_fast=True), Tag(TAG + "pair")]
 Pair = Annotated[Joined | Object | Two, Discriminator(_kind, custom_error_type="pair", custom_error_message=EXPECTED)]
 Pairs = Annotated[list[Pair], Field(min_length=1, fail_fast=True), Tag(TAG + "pairs")]
 Inputs = Annotated[
@@ -78,7 +85,7 @@ AnyPair = str | TextPair | list[str]
 class ClassificationParameters(Wire):
     """What ``huggingface_hub``'s client may send along."""
 
-    top_k: PositiveInt | None = Field(None, description="the most probable labels only")
+    top_k: PositiveWhole | None = Field(None, description="the most probable labels only")
     function_to_apply: Literal["softmax", "none"] | None = Field(None, description='"none": as `raw_scores`')
 
 
@@ -136,7 +143,7 @@ class PairList(Sides):
     @classmethod
     def of(cls, inputs: AnyPair | list[AnyPair]) -> PairList:
         """From one pair or a list of pairs."""
-        single = not isinstance(inputs, list) or isinstance(inputs[0], str)
+        single = not _are_pairs(inputs)
         entries = cast(list[AnyPair], [inputs] if single else inputs)
         left, right, *places = zip(*map(_texts_and_places, entries), strict=True)
         return cls(left, right, ("inputs", "inputs"), single, list(zip(*places, strict=True)))

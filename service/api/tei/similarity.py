@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
+from cmow.service.api.client import Ignored
 from cmow.service.api.tei.truncation import Truncation
 from cmow.service.model.model import Model
 from cmow.service.model.work import Work
 from cmow.service.text.pairs import Sides
+from cmow.service.web.schemas import Text, TextItems
 from cmow.service.web.validation import Wire, parse
 
 
 class SimilarityInput(Wire):
     """One sentence, and others to compare it with."""
 
-    source_sentence: str
-    sentences: list[str] = Field(fail_fast=True)
+    source_sentence: Text
+    sentences: TextItems
 
 
 class SimilarityRequest(Wire):
@@ -31,6 +33,7 @@ class SimilarityRequest(Wire):
 
     inputs: SimilarityInput
     parameters: Truncation | None = None
+    options: Ignored = None
 
 
 def is_similarity(payload: Any) -> bool:

@@ -16,7 +16,7 @@ from cmow.service.model.work import Work
 from cmow.service.text.texts import TextList, check_count
 from cmow.service.text.tokenizer import PackedTokens
 from cmow.service.web.dependencies import SCORING_ERRORS, CallerDep, Payload, SchedulerDep, reads
-from cmow.service.web.schemas import Texts
+from cmow.service.web.schemas import EmptyOrTexts, Integral
 from cmow.service.web.validation import TAG, Wire, parse
 
 router = APIRouter()
@@ -27,7 +27,7 @@ class TokenizeRequest(Wire):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"inputs": "A man plays."}]})
 
-    inputs: Texts
+    inputs: EmptyOrTexts
     add_special_tokens: Ignored = None
     prompt_name: None = Field(None, description="this model has no prompts")
 
@@ -42,7 +42,7 @@ class TextToken(Wire):
     stop: int
 
 
-TokenId = Annotated[int, Field(ge=0)]
+TokenId = Annotated[int, Field(ge=0), Integral]
 Ids = Annotated[list[TokenId], Field(fail_fast=True)]
 
 

@@ -16,6 +16,7 @@ from tests.service.web.test_invalid_requests import check
 from tests.tiny_bundle import LABELS, TinyBundle
 
 TOLERANCE = 2e-5
+PAIR = ["a", "b"]
 TEXTS = ["A man is playing guitar.", "Somebody makes music", "it rains!", "dog 42"]
 
 
@@ -93,6 +94,8 @@ def test_a_pair_in_every_form(client: TestClient) -> None:
     for form in forms:
         assert post(client, "/predict", inputs=form) == expected
         assert post(client, "/predict", inputs=form, parameters={"top_k": 1}) == [expected[:1]]
+    assert post(client, "/predict", inputs=[forms[2], forms[2]]) == [expected, expected]
+    assert post(client, "/predict", inputs=[forms[2]]) == [expected]
     mixed = [forms[1], forms[0], TEXTS[2:]]
     assert post(client, "/predict", inputs=mixed) == [expected, expected, post(client, "/predict", inputs=TEXTS[2:])]
 
@@ -123,6 +126,22 @@ def test_embed_all(client: TestClient, engine: Engine, tiny_bundle: TinyBundle, 
 def test_decode(client: TestClient, ids: Any) -> None:
     assert post(client, "/decode", ids=ids("a dog")) == ["a dog"]
     assert post(client, "/decode", ids=[ids("the man is playing"), []]) == ["the man is playing", ""]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/embed", {"inputs": "a dog", "dimensions": 2.0}),
+        ("/rerank", {"query": "a", "texts": ["b", "dog"], "top_n": 1.0}),
+        ("/predict", {"inputs": PAIR, "parameters": {"top_k": 2.0}}),
+        ("/decode", {"ids": [1.0, 2.0]}),
+    ],
+)
+def test_whole_numbers_with_a_point(client: TestClient, path: str, body: Any) -> None:
+    whole = json.loads(json.dumps(body).replace(".0", ""))
+    assert post(client, path, **body) == post(client, path, **whole)
+    half = json.dumps(body).replace(".0", ".5")
+    assert client.post(path, content=half, headers={"content-type": "application/json"}).status_code == 422
 
 
 def test_tokenize(client: TestClient, ids: Any) -> None:
@@ -165,9 +184,6 @@ def test_truncate(client: TestClient, engine: Engine) -> None:
     check(client.post("/predict", json={"inputs": pair}), 422, "text_too_long", "inputs[0]")
     assert post(client, "/predict", inputs=pair, truncate=True) == post(client, "/predict", inputs=[fits, "dog"])
     check(client.post("/rerank", json={"query": "a", "texts": ["b", longer]}), 422, "text_too_long", "texts[1]")
-
-
-PAIR = ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -215,6 +231,7 @@ PAIR = ["a", "b"]
         ("/predict", {"inputs": {"text": "a", "text_pair": " "}}, "empty_text", "inputs.text_pair", "one token"),
         ("/predict", {"inputs": [PAIR, {"text": 1, "text_pair": "a"}]}, "invalid_schema", "inputs[1].text", "string"),
         ("/predict", {"inputs": [PAIR, 1]}, "invalid_schema", "inputs[1]", "[premise, hypothesis]"),
+        ("/predict", {"inputs": ["a[SEP]b", "c"]}, "invalid_schema", "inputs[1]", "with [SEP] once in it"),
         ("/predict", {"inputs": "a[SEP] "}, "empty_text", "inputs", "one token"),
         ("/predict", {"inputs": []}, "invalid_schema", "inputs", "a list of at least 2"),
         ("/predict", {"inputs": ["a"]}, "invalid_schema", "inputs", "a list of at least 2"),
