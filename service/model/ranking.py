@@ -13,6 +13,7 @@ Letter: P pairs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unicodedata import category
 
 import numpy as np
 
@@ -45,10 +46,15 @@ def hypotheses(
         found = template.count(PLACE)
         raise SchemaError(f"{names[1]}: expected {PLACE} once, got it {found} times", names[1])
     _check_size(labels, template, limits, names)
-    if blank := [row for row, label in enumerate(labels) if not label.strip()]:
+    if blank := [row for row, label in enumerate(labels) if _is_blank(label)]:
         where = f"{names[0]}[{blank[0]}]"
         raise EmptyTextError(f"{where}: expected text, got none", where)
     return [template.replace(PLACE, label) for label in labels]
+
+
+def _is_blank(label: str) -> bool:
+    """Whether ``label`` has no letter, digit, punctuation or symbol: the tokenizer would leave the template alone."""
+    return not any(category(character)[0] in "LNPS" for character in label.replace("\N{REPLACEMENT CHARACTER}", ""))
 
 
 def _check_size(labels: Sequence[str], template: str, limits: TextLimits, names: tuple[str, str]) -> None:

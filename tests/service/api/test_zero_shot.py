@@ -88,6 +88,9 @@ def test_impossible_labels_have_finite_scores(multi_label: bool) -> None:
     [
         ({"text": TEXT, "labels": []}, "empty_list", "labels"),
         ({"text": TEXT, "labels": ["a", " "]}, "empty_text", "labels[1]"),
+        ({"text": TEXT, "labels": ["a", "\x19"]}, "empty_text", "labels[1]"),
+        ({"text": TEXT, "labels": ["\N{COMBINING ACUTE ACCENT}"]}, "empty_text", "labels[0]"),
+        ({"text": TEXT, "labels": ["a", "\ufffd"]}, "empty_text", "labels[1]"),
         ({"text": TEXT, "labels": ["a"] * 9}, "too_many_pairs", "labels"),
         ({"text": " ", "labels": ["a"]}, "empty_text", "text"),
         ({"text": TEXT, "labels": "a"}, "invalid_schema", "labels"),
