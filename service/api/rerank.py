@@ -2,7 +2,8 @@
 
 ``documents`` bring ``results`` with ``relevance_score``; ``texts``, at ``/rerank`` alone, a bare list with ``score``.
 Relevance is a cosine from -1 to 1, as in ``/similarity``. Documents come back only where ``return_documents``, which is
-Cohere's default and not Jina's. ``rank_fields`` takes only ``["text"]``, the one field that a document has here.
+Cohere's default and not Jina's. ``raw_scores`` is ignored: a cosine is not a logit that a sigmoid could turn into
+anything better. ``rank_fields`` takes only ``["text"]``, the one field that a document has here.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from cmow.service.model.work import LongTexts, Scored
 from cmow.service.schedule.caller import Caller
 from cmow.service.schedule.scheduler import Scheduler
 from cmow.service.text.pairs import Sides
-from cmow.service.text.texts import TextList
+from cmow.service.text.texts import TextList, cut
 from cmow.service.web.dependencies import SCORING_ERRORS, CallerDep, Payload, SchedulerDep, errors, reads
 from cmow.service.web.schemas import PositiveWhole, Text, Whole
 from cmow.service.web.validation import TAG, Wire, parse
@@ -211,7 +212,8 @@ async def _rank_texts(payload: Any, scheduler: Scheduler, caller: Caller) -> lis
 async def _score(scheduler: Scheduler, caller: Caller, sides: Sides, long: LongTexts, on_empty: OnEmpty) -> Scored:
     work = scheduler.model.pairs("similarity", sides, long)
     if on_empty == "null":
-        work = replace(work, not_empty=TextList(sides.names[0], sides.left))
+        query = cut(sides.left, scheduler.model.limits.max_text_chars)  # as the work has it where long texts are cut
+        work = replace(work, not_empty=TextList(sides.names[0], query))
     return await scheduler.score(caller, work)
 
 

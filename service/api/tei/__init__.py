@@ -1,7 +1,6 @@
 """The shapes of Hugging Face's text-embeddings-inference (its ``router/src/http/types.rs``), but for `/rerank`.
 
-Ignored: ``add_special_tokens`` (this model has none) and, in ``/rerank``, ``raw_scores`` (a cosine is not a logit that
-a sigmoid could turn into anything better). Only the value that can be served is taken of ``normalize``,
+Ignored: ``add_special_tokens`` (this model has none). Only the value that can be served is taken of ``normalize``,
 ``truncation_direction``, ``prompt_name`` and ``encoding_format``.
 """
 

@@ -112,6 +112,11 @@ def test_empty_texts_come_last_where_that_is_asked(client: TestClient, texts: li
     assert [(result["index"], result["relevance_score"]) for result in results] == expected
 
 
+def test_an_empty_query_is_an_error_even_where_it_is_cut(client: TestClient) -> None:
+    body = {"query": " " * 3000, "texts": ["a"], "on_empty": "null", "truncate": True}
+    check(client.post("/rerank", json=body), 422, "empty_text", "query")
+
+
 def test_embed_all(client: TestClient, engine: Engine, tiny_bundle: TinyBundle, ids: Any) -> None:
     found = post(client, "/embed_all", inputs=TEXTS)
     assert [len(rows) for rows in found] == [len(ids(text)) for text in TEXTS]
