@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
 
-from cmow.service.bulk.options import FIELDS, FORMATS, STANDARD, BulkOptions
+from cmow.service.bulk.options import FIELDS, FORMATS, STANDARD, UTF_8, BulkOptions
 from cmow.service.errors import BadRowError, CmowError, StartError, UsageError
 from cmow.service.files.lines import MAX_LINE_BYTES
-from cmow.service.options.arguments import count, score, unicode
+from cmow.service.options.arguments import count, delimiter, encoding, score, unicode
 from cmow.service.options.defaults import MODEL_OPTIONS
 from cmow.service.options.flags import add_flags
 
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("input", help="JSON lines, CSV or Parquet, as its name ends; - reads standard input")
+    parser.add_argument("input", help="JSON lines, CSV, TSV or Parquet, as its name ends; - is standard input")
     parser.add_argument("--task", required=True, choices=list(FIELDS), help="what to score")
     parser.add_argument("--output", "-o", default=STANDARD, metavar="FILE", help="default: - (standard output)")
     _add_format_flags(parser.add_argument_group("rows"))
@@ -112,6 +112,13 @@ def _add_format_flags(group: argparse._ArgumentGroup) -> None:
         help="also add the column cmow_same: whether the score is at least this one; not for entailment",
     )
     group.add_argument("--input-format", choices=formats, help="default: as the name ends; jsonl for standard input")
+    group.add_argument(
+        "--delimiter", type=delimiter, metavar="C", help="between cells of the input; default: , or, in .tsv, a tab"
+    )
+    group.add_argument(
+        "--no-header", dest="header", action="store_false", help="CSV of two columns, the texts, without their names"
+    )
+    group.add_argument("--encoding", type=encoding, default=UTF_8, metavar="NAME", help="of the input; default: utf-8")
     group.add_argument("--output-format", choices=formats, help="default: as the name ends, or as the input")
     group.add_argument(
         "--on-bad-row",

@@ -15,15 +15,24 @@ from typing import Any, BinaryIO
 import msgspec
 from pydantic import ValidationError
 
-from cmow.service.bulk.options import STANDARD, BulkOptions, Format, require_pyarrow
+from cmow.service.bulk.options import (
+    STANDARD,
+    TABLES,
+    UTF_8,
+    BulkOptions,
+    Format,
+    compression_of,
+    require_pyarrow,
+)
 from cmow.service.bulk.run import BulkRun
 from cmow.service.bulk.scoring import LocalSource, ModelScorer, Scoring
 from cmow.service.errors import UsageError
 from cmow.service.files.blocks import ColumnTypes, Source
-from cmow.service.files.encoders import CsvEncoder, Encoder, JsonlEncoder
-from cmow.service.files.readers import CsvReader, JsonlReader, Reader, ReadOptions
+from cmow.service.files.encoders import CompressedEncoder, CsvEncoder, Encoder, JsonlEncoder
+from cmow.service.files.readers import CsvReader, JsonlReader, Reader, ReadOptions, Table
 from cmow.service.files.rows import RowCheck
 from cmow.service.files.sinks import PartialFile, Sink, StandardOutput, working_files
+from cmow.service.files.streams import inflated, recoded
 from cmow.service.machine.cpu import limit_tokenizer_threads
 from cmow.service.model.bundle import Bundle, load_bundle
 from cmow.service.model.engine import Engine, EngineOptions
@@ -46,6 +55,7 @@ def read_settings(given: dict[str, Any]) -> Settings:
 
 def score(options: BulkOptions, settings: Settings) -> None:
     """Score as ``options`` say; raises ``CmowError`` or ``OSError``."""
+    options.check()
     limit_tokenizer_threads(settings.threads)
     bundle = load_bundle(settings.bundle, settings.verify_hashes)
     columns = _scoring(options).columns(bundle.manifest.labels)
@@ -56,7 +66,7 @@ def score(options: BulkOptions, settings: Settings) -> None:
         BulkRun(
             name=options.input_name,
             source=_source(options, settings, bundle, reader),
-            encoder=_encoder(options.write_as, sink.position.memory, reader.columns | columns),
+            encoder=_encoder(options, sink.position.memory, reader.columns | columns),
             sink=sink,
             on_bad_row=options.on_bad_row,
             progress=options.progress,
@@ -74,10 +84,11 @@ def _open_reader(options: BulkOptions, reading: ReadOptions, stack: ExitStack) -
     if options.read_as == "parquet":
         return _open_parquet(options, reading)
     with _starting(options.input_name):
-        stream, total = stack.enter_context(_stream(options.input))
+        stream, total = stack.enter_context(_stream(options))
         if options.read_as == "jsonl":
             return JsonlReader(stream, total, reading)
-        return CsvReader(stream, options.input_name, total, reading)
+        table = Table(options.delimiter, TABLES[options.read_as], options.header)
+        return CsvReader(stream, options.input_name, total, reading, table)
 
 
 def _check_engine(options: BulkOptions) -> None:
@@ -102,7 +113,17 @@ def _open_parquet(options: BulkOptions, reading: ReadOptions) -> Reader:
 
 
 @contextmanager
-def _stream(path: str) -> Iterator[tuple[BinaryIO, int | None]]:
+def _stream(options: BulkOptions) -> Iterator[tuple[BinaryIO, int | None]]:
+    """The input in UTF-8, and its bytes where these are a file's own."""
+    compression, decoded = compression_of(options.input), options.encoding == UTF_8
+    with _opened(options.input) as (file, size):
+        stream = file if compression is None else inflated(file, compression, options.input_name)
+        stream = stream if decoded else recoded(stream, options.encoding, options.input_name)
+        yield stream, size if stream is file else None
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[tuple[BinaryIO, int | None]]:
     """The stream ``path``, and its bytes where it is a file."""
     if path == STANDARD:
         if sys.stdin is None:
@@ -158,11 +179,16 @@ def _output_path(options: BulkOptions) -> Path:
     return output
 
 
-def _encoder(kind: Format, memory: str, columns: ColumnTypes) -> Encoder:
+def _encoder(options: BulkOptions, memory: str, columns: ColumnTypes) -> Encoder:
+    encoder, compression = _plain_encoder(options.write_as, memory, columns), compression_of(options.output)
+    return encoder if compression is None else CompressedEncoder(encoder, compression)
+
+
+def _plain_encoder(kind: Format, memory: str, columns: ColumnTypes) -> Encoder:
     if kind == "jsonl":
         return JsonlEncoder()
-    if kind == "csv":
-        return CsvEncoder(memory, columns)
+    if kind in TABLES:
+        return CsvEncoder(memory, columns, TABLES[kind])
     from cmow.service.files.parquet import ParquetEncoder
 
     return ParquetEncoder(memory, columns)
@@ -173,6 +199,7 @@ def _identity(options: BulkOptions, check: RowCheck, bundle: Bundle) -> dict[str
     identity = {
         "input": os.fsencode(options.input).decode(errors="backslashreplace"),
         "input format": options.read_as,
+        "read with": f"delimiter {options.delimiter!a}, header {options.header}, encoding {options.encoding}",
         "output format": options.write_as,
         "task": options.task,
         "fields": " ".join(check.fields),

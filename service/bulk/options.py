@@ -8,12 +8,22 @@ from pathlib import Path
 from typing import Literal
 
 from cmow.service.errors import UsageError
+from cmow.service.files.streams import Compression
 
 Task = Literal["similarity", "paraphrase", "relatedness", "entailment"]
-Format = Literal["jsonl", "csv", "parquet"]
+Format = Literal["jsonl", "csv", "tsv", "parquet"]
 
 STANDARD = "-"
-FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+UTF_8 = "utf-8"
+FORMATS: dict[str, Format] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+}
+COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
+TABLES: dict[Format, str] = {"csv": ",", "tsv": "\t"}  # with the delimiter of each
 FIELDS: dict[Task, tuple[str, str]] = {
     "similarity": ("sentence1", "sentence2"),
     "paraphrase": ("sentence1", "sentence2"),
@@ -31,6 +41,9 @@ class BulkOptions:
     output: str
     fields: tuple[str, str] | None
     input_format: Format | None
+    delimiter: str | None
+    header: bool
+    encoding: str
     output_format: Format | None
     prefix: str
     threshold: float | None
@@ -56,10 +69,14 @@ class BulkOptions:
     @property
     def read_as(self) -> Format:
         """The input's format, as asked or as its name ends; raises ``UsageError``."""
-        kind = self.input_format or FORMATS.get(Path(self.input).suffix.lower())
+        kind = self.input_format or _format(self.input)
         if kind is None and self.input != STANDARD:
-            raise UsageError(f"{self.input}: expected a name that ends in {', '.join(FORMATS)} (see --input-format)")
-        return kind or "jsonl"
+            expected = f"{', '.join(FORMATS)}, or one of these and {' or '.join(COMPRESSIONS)}"
+            raise UsageError(f"{self.input}: expected a name that ends in {expected} (see --input-format)")
+        kind = kind or "jsonl"
+        if kind == "parquet" and compression_of(self.input) is not None:
+            raise UsageError(f"{self.input}: expected Parquet as it is, which compresses its own columns")
+        return kind
 
     @property
     def write_as(self) -> Format:
@@ -68,14 +85,36 @@ class BulkOptions:
         Raises ``UsageError``.
         """
         if self.output == STANDARD:
-            kind = self.output_format or ("csv" if self.read_as == "csv" else "jsonl")
+            kind = self.output_format or (self.read_as if self.read_as in TABLES else "jsonl")
             if kind == "parquet":
                 raise UsageError("Parquet cannot be written as a stream: expected a file, got standard output")
             return kind
-        kind = self.output_format or FORMATS.get(Path(self.output).suffix.lower()) or self.read_as
+        kind = self.output_format or _format(self.output) or self.read_as
         if kind == "parquet":
+            if compression_of(self.output) is not None:
+                raise UsageError(f"{self.output}: expected Parquet as it is, which compresses its own columns")
             require_pyarrow()
         return kind
+
+    def check(self) -> None:
+        """Raise ``UsageError`` where a flag means nothing for the input's format."""
+        kind = self.read_as
+        if kind not in TABLES and (self.delimiter is not None or not self.header):
+            flag = "--no-header" if self.delimiter is None else "--delimiter"
+            raise UsageError(f"{flag}: expected CSV or TSV (see --input-format), got {kind}")
+        if kind == "parquet" and self.encoding != UTF_8:
+            raise UsageError(f"--encoding {self.encoding}: expected text, got Parquet")
+
+
+def compression_of(name: str) -> Compression | None:
+    """How the file ``name`` is compressed, as its name ends."""
+    return COMPRESSIONS.get(Path(name).suffix.lower())
+
+
+def _format(name: str) -> Format | None:
+    """The format of the file ``name``, as its name ends, compressed or not."""
+    path = Path(name)
+    return FORMATS.get((path if compression_of(name) is None else path.with_suffix("")).suffix.lower())
 
 
 def require_pyarrow() -> None:

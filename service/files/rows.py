@@ -29,12 +29,21 @@ class RowCheck:
         """Check the columns of a whole file; raises ``UsageError``."""
         for field in self.fields:
             if field not in names:
-                raise UsageError(f"{where}: expected a column {field} (see --fields), got {', '.join(names)[:200]}")
+                hint = self._hint(names)
+                raise UsageError(f"{where}: expected a column {field} ({hint}), got {', '.join(names)[:200]}")
         for name in names:
             if names.count(name) > 1:
                 raise UsageError(f"{where}: expected columns of different names, got {name[:SHOWN]} twice")
         if taken := [name for name in names if name in self.taken]:
             raise UsageError(f"{where}: {TAKEN.format(taken[0])}")
+
+    def _hint(self, names: Sequence[str]) -> str:
+        """What helps where ``names`` lack a field: those that are the same but for case, or other cells."""
+        folded = {name.strip().casefold(): name for name in names}
+        if all(field.casefold() in folded for field in self.fields):
+            return "use --fields " + " ".join(json.dumps(folded[field.casefold()])[1:-1] for field in self.fields)
+        one = len(names) == 1 and any(character in names[0] for character in ";\t|")
+        return "see --delimiter" if one else "see --fields"
 
     def pair(self, row: Row) -> Pair:
         """The texts of ``row``; raises ``InvalidInputError``."""

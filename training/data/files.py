@@ -8,8 +8,6 @@ sentence a line (``*.txt.gz``) or several tab-separated sentences a line (``*.ts
 
 from __future__ import annotations
 
-import gzip
-import io
 import os
 import sys
 import zlib
@@ -17,13 +15,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from tqdm import tqdm
 
+from cmow.service.bulk.options import COMPRESSIONS
 from cmow.service.errors import BulkError
 from cmow.service.files.lines import MAX_LINE_BYTES
 from cmow.service.files.lines import read_lines as read_byte_lines
+from cmow.service.files.streams import inflated
 from training.errors import TrainingError
 
 NLI_LABELS = ("entailment", "neutral", "contradiction")
@@ -33,7 +33,6 @@ LABELLED_FOLDERS = ("nli", "paraphrase", "similarity", "single")
 FOLDERS = (*LABELLED_FOLDERS, "text")
 
 TEXT_FORMATS = (".jsonl", ".ndjson", ".csv", ".tsv")
-COMPRESSIONS = (".gz", ".zst")  # of the text formats
 SUFFIXES = (*TEXT_FORMATS, *(kind + packed for kind in TEXT_FORMATS for packed in COMPRESSIONS), ".parquet")
 FORMATS = f"{', '.join(TEXT_FORMATS)} (or these and {' or '.join(COMPRESSIONS)}) or .parquet"  # in messages
 
@@ -63,15 +62,12 @@ def data_errors(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: expected a sound file, found one that cannot be read: {error}") from error
 
 
-def open_bytes(path: Path) -> BinaryIO:
-    """The content of ``path``, decompressed where its name ends in ``.gz`` or ``.zst``; raises ``OSError``."""
-    if path.suffix.lower() == ".gz":
-        return cast(BinaryIO, gzip.open(path))
-    if path.suffix.lower() == ".zst":
-        import pyarrow as pa  # no part of the standard library reads Zstandard
-
-        return cast(BinaryIO, io.BufferedReader(pa.CompressedInputStream(pa.OSFile(os.fsencode(path)), "zstd")))
-    return path.open("rb")
+@contextmanager
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
+    """The content of ``path``, decompressed where its name says so; raises ``OSError`` and ``BulkError``."""
+    compression = COMPRESSIONS.get(path.suffix.lower())
+    with path.open("rb") as source:
+        yield inflated(source, compression, str(path)) if compression else source
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:

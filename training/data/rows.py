@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from cmow.service.errors import RequestError
 from cmow.service.files.blocks import Pair, Row
 from cmow.service.files.lines import MAX_LINE_BYTES
-from cmow.service.files.readers import CsvReader, JsonlReader, Reader, ReadOptions
+from cmow.service.files.readers import CsvReader, JsonlReader, Reader, ReadOptions, Table
 from cmow.service.files.rows import SHOWN, RowCheck
 from cmow.service.options.defaults import MAX_TEXT_CHARS
 from training.data.files import FORMATS, DataError, data_errors, open_bytes, suffix_of, warn
@@ -76,6 +76,7 @@ class EveryRow(RowCheck):
 
 
 CHECK = EveryRow(fields=(), max_text_chars=MAX_TEXT_CHARS, taken=())
+DELIMITERS = {"csv": ",", "tsv": "\t"}
 READING = ReadOptions(CHECK, block_rows=1024, max_line_bytes=MAX_LINE_BYTES)
 
 
@@ -155,8 +156,8 @@ def _reader(path: Path) -> Iterator[Reader]:
         yield ParquetReader(path, READING)
         return
     with open_bytes(path) as source:
-        if kind[0] in ("csv", "tsv"):
-            yield CsvReader(source, str(path), None, READING, "\t" if kind == ["tsv"] else ",")
+        if delimiter := DELIMITERS.get(kind[0]):
+            yield CsvReader(source, str(path), None, READING, Table(None, delimiter, header=True))
         else:
             yield JsonlReader(source, None, READING)
 

@@ -165,7 +165,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"folder.jsonl: expected a sound file, .*directory"):
         read_rows(tmp_path / "folder.jsonl")
     (tmp_path / "x.jsonl.gz").write_bytes(line())
-    with pytest.raises(DataError, match=r"x.jsonl.gz: expected a sound file, .*Not a gzipped file"):
+    with pytest.raises(DataError, match=r"x.jsonl.gz: expected gzip: Not a gzipped file"):
         read_rows(tmp_path / "x.jsonl.gz")
     (tmp_path / "x.parquet").write_bytes(line())
     with pytest.raises(DataError, match=r"x.parquet: expected a Parquet file"):
@@ -177,7 +177,7 @@ def test_files_that_break_off(tmp_path: Path, suffix: str) -> None:
     rows = [{**ROWS[0], "label": str(number**9)} for number in range(5000)]
     path = write_labelled(tmp_path, suffix, rows)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(DataError, match=rf"pairs{suffix}: expected a"):
+    with pytest.raises(DataError, match=rf"pairs{suffix}: expected (gzip|zstd|a sound file)"):
         read_rows(path)
 
 
