@@ -55,7 +55,6 @@ from export.graphs.scoring import (
     SimilarityModel,
     int8_similarity_head,
 )
-from export.graphs.weights import save_graphs
 from export.ops.hybrid_body import DOMAIN, hybrid_encode_function
 from export.ops.pairs_body import encode_pairs_function
 from export.ops.signatures import ENCODE_PAIRS, HYBRID_ENCODE, VERSION, Signature
@@ -63,6 +62,7 @@ from training.bundle.base import Base, load_base, load_base_projection
 from training.bundle.pairs import load_calibration, load_pairs
 from training.bundle.projection import load_projection
 from training.bundle.scorer import Scorer
+from training.bundle.weights import save_graphs
 from training.calibration import calibrated, finish
 from training.data.files import NLI_LABELS
 from training.data.recipe import Recipe, command_line

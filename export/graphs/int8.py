@@ -17,12 +17,10 @@ import torch
 from onnx import TensorProto
 from torch import Tensor, nn
 
-from export.ops.tables import quantise
+from training.bundle.rounding import quantise_layer
 
 LARGEST_INPUT, ZERO_POINT = 127, 128
 STEP = 1 / LARGEST_INPUT
-# Processors without VNNI add pairs of products uint8 * int8 in 16 bits that saturate: 2 * 255 * 63 still fits.
-LARGEST_WEIGHT = 63
 
 standard: Any = onnxscript.opset18
 
@@ -66,8 +64,8 @@ class Int8Linear(nn.Module):
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
-        weight, scales = quantise(linear.weight.detach().numpy(), LARGEST_WEIGHT)
-        self.weight = nn.Buffer(torch.from_numpy(weight).T.contiguous())  # [in, out]
+        weight, scales = quantise_layer(linear.weight.detach().numpy())
+        self.weight = nn.Buffer(torch.from_numpy(weight))  # [in, out]
         self.scales = nn.Buffer(torch.from_numpy(scales))  # [out]
         self.bias = nn.Buffer(linear.bias.detach().clone())
 

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cmow.service.model.bundle import TableDtype
-from export.graphs.int8 import LARGEST_WEIGHT, Int8Linear
+from export.graphs.int8 import Int8Linear
 from export.ops import pairs_reference
-from export.ops.tables import TABLE_NAMES, as_dtype, quantise
+from export.ops.tables import TABLE_NAMES, as_dtype
+from training.bundle.rounding import quantise, quantise_layer
 from training.bundle.scorer import Scorer
 from training.student.heads import SimilarityHead
 from training.student.pair_encoder import Block, PairEncoder, entailment_features, same_features
@@ -288,8 +289,8 @@ def _fuse(block: Block) -> Layer:
 
 def _columns(weight: Tensor) -> tuple[Tensor, Tensor]:
     """A layer's ``weight`` [out, in] as int8 [in, out], and a scale for each of its outputs [out]."""
-    rows, scales = quantise(weight.detach().numpy(), LARGEST_WEIGHT)
-    return torch.from_numpy(rows).T.contiguous(), torch.from_numpy(scales)
+    rows, scales = quantise_layer(weight.detach().numpy())
+    return torch.from_numpy(rows), torch.from_numpy(scales)
 
 
 def _stacked(layers: Iterable[Layer]) -> tuple[nn.Buffer, nn.Buffer, nn.Buffer]:

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from export.graphs.int8 import LARGEST_WEIGHT, Int8Linear
+from export.graphs.int8 import Int8Linear
 from export.to_onnx import export_module
+from training.bundle.rounding import LARGEST_WEIGHT
 
 
 @pytest.fixture
