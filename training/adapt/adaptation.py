@@ -77,9 +77,11 @@ class Adapted:
 class Adaptation:
     """The fit of one head of ``bundle``; what is computed on the way is kept in ``stages``."""
 
-    def __init__(self, bundle: Bundle, task: PairTask, options: FitOptions, stages: Stages, threads: int = 0) -> None:
+    def __init__(
+        self, bundle: Bundle, task: PairTask, options: FitOptions, stages: Stages, general: int, threads: int = 0
+    ) -> None:
         self.bundle, self.name, self.task = bundle, task, TASKS[task]
-        self.options, self.stages = options, stages
+        self.options, self.stages, self.general = options, stages, general
         self.engine = Engine(bundle, EngineOptions(threads=threads))
         self.tokenizer = Tokenizer(bundle.tokenizer_path, MAX_TOKENS)
         self.model = load_pairs(bundle.path).eval()
@@ -92,16 +94,17 @@ class Adaptation:
         return encoder_from(self.bundle)
 
     def fitted(self, own: LabelledPairs, dev: LabelledPairs | None) -> Adapted:
-        """Fit to the pairs ``own``; those of ``dev`` choose and calibrate, or else those of ``own``, held out in turn."""
+        """Fit to the pairs ``own``; ``dev`` ones choose and calibrate, or ``own`` ones held out in turn."""
         _, general = self._general(learnt=True)
         fit = Fit(self.task, self.begun, self._known("own", own), general, self.options)
-        parts = parts_of(fit.own, dev and self._known("dev", dev), strata(self.name, own), self.options.seed)
+        known = None if dev is None else self._known("dev", dev)
+        parts = parts_of(fit.own, known, strata(self.name, own), self.options.seed)
         runs = [len(part.learnt) for part in parts if len(part.learnt)]
-        steps = sum(map(self.options.steps, [*runs, len(own)])) if runs else 0
+        steps = sum(map(self.options.steps_of, [*runs, len(own)])) if runs else 0
         with tqdm(total=steps, desc="fitting", unit=" steps", disable=not steps) as progress:
             choice = choose(fit, parts, self.stages, progress)
             head = fit.head(np.arange(len(own)), choice.check, progress)
-        scale, shift = fitted_scale(self.task, choice.logits, choice.truth)
+        scale, shift = fitted_scale(self.task, choice.logits, choice.truth, with_shift=choice.check == 0)
         self.task.rescale(head, scale, shift)
         scored = (dev or own).take(choice.scored)
         found = probabilities(choice.logits * scale + shift)
@@ -112,7 +115,7 @@ class Adaptation:
         return Adapted(head, related, choice, outcome, self._kept(head, related))
 
     def write(self, adapted: Adapted, folder: Path, command: str) -> None:
-        """Write the adapted bundle into ``folder`` once it answers as it should; ``TrainingError`` where it does not."""
+        """Write the adapted bundle into ``folder``; ``TrainingError`` where it does not answer as it should."""
         graph, prefix = GRAPHS[self.name]
         weights = head_weights(self.task.stored(adapted.head, self.calibration), prefix)
         with TemporaryDirectory(dir=folder, prefix=".new-") as place:
@@ -128,7 +131,7 @@ class Adaptation:
 
     def _general(self, learnt: bool) -> tuple[LabelledPairs, Known]:
         """General pairs to learn from, or those to score, with the logits before."""
-        pairs = general_pairs(self.options.seed)
+        pairs = general_pairs(self.general, self.options.seed)
         pairs = pairs.take(np.flatnonzero((np.arange(len(pairs)) % SCORED > 0) == learnt))
         features = self._read("general" if learnt else "other_general", pairs)
         return pairs, Known(features, self._logits(self.begun, features))
@@ -184,7 +187,8 @@ class Adaptation:
         if not error <= SERVED_BOUND:
             raise TrainingError(f"expected answers within {SERVED_BOUND} of those fitted, found {error:.3f}")
         for other in OTHERS:
-            if other != self.name and (served.answer(other, pairs.texts) != self.engine.answer(other, pairs.texts)).any():
+            now, before = (engine.answer(other, pairs.texts) for engine in (served, self.engine))
+            if other != self.name and (now != before).any():
                 raise TrainingError(f"expected {other} to answer as before, found other answers")
 
 

@@ -44,13 +44,14 @@ class Findings:
             "without a known word": self.unread,
             "in what the shipped model is scored on": self.scored,
         }
-        rows = [("rows", str(self.rows)), ("of them", shares), *((name, _listed(found)) for name, found in lines.items())]
+        listed = ((name, _listed(found)) for name, found in lines.items())
+        rows = [("rows", str(self.rows)), ("of them", shares), *listed]
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"  {name.ljust(width)}  {value}" for name, value in rows)
 
 
 def check(pairs: LabelledPairs, task: Task, path: Path, tokenizer: Tokenizer) -> tuple[Findings, LabelledPairs]:
-    """What is found in the ``pairs`` of the file ``path``, and those to take of them; ``DataError`` where too little."""
+    """What is found in the ``pairs`` of a file, and those to take of them; ``DataError`` where there is too little."""
     values = _values(pairs, task)
     _check_enough(values, task, path)
     first, doubled, contradicting = dict[bytes, int](), list[int](), list[int]()
@@ -72,7 +73,7 @@ def _values(pairs: LabelledPairs, task: Task) -> Sequence[str | float]:
         return label_names(pairs.entailment)
     if task == "paraphrase":
         return [PARAPHRASE_LABELS[int(same)] for same in pairs.paraphrase]
-    return pairs.similarity.tolist()
+    return [float(score) for score in pairs.similarity]
 
 
 def _classes(values: Sequence[str | float], task: Task) -> dict[str, int]:

@@ -5,8 +5,9 @@ Letters: P pairs, H held out, S checks, K outputs of a head.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 
 import numpy as np
 import torch
@@ -60,19 +61,18 @@ def parts_of(own: Known, dev: Known | None, strata: Rows, seed: int) -> list[Par
 
 def choose(fit: Fit, parts: list[Part], stages: Stages, progress: tqdm[object]) -> Choice:
     """Run the fits ``parts``, each at most once, and take the check at which what they had not read is told best."""
-    found = []
-    for number, part in enumerate(parts):
-        kept = stages.once(f"part_{number}", lambda part=part: {"logits": torch.stack(list(_checks(fit, part, progress)))})
-        found.append(kept["logits"])
+    found = [
+        stages.once(f"part_{number}", partial(_checks, fit, part, progress))["logits"]
+        for number, part in enumerate(parts)
+    ]
     logits, truth = torch.cat(found, dim=1), torch.cat([part.truth for part in parts])
     losses = [float(fit.task.losses(each, truth).mean()) for each in logits]
     best = int(np.argmin(losses))
     return Choice(losses, best, logits[best], truth, np.concatenate([part.scored for part in parts]))
 
 
-def _checks(fit: Fit, part: Part, progress: tqdm[object]) -> Iterator[Tensor]:
-    """Logits [H, K] of what ``part`` scores, before its fit and at each check."""
-    scored = part.known.features, part.scored
-    yield logits_of(fit.task, fit.begun, *scored)
-    if len(part.learnt):
-        yield from (logits_of(fit.task, head, *scored) for head in fit.heads(part.learnt, CHECKS, progress))
+def _checks(fit: Fit, part: Part, progress: tqdm[object]) -> dict[str, Tensor]:
+    """``logits`` [S + 1, H, K] of what ``part`` scores, before its fit and at each check; S is 0 where it fits none."""
+    heads = fit.heads(part.learnt, CHECKS, progress) if len(part.learnt) else ()
+    found = [logits_of(fit.task, head, part.known.features, part.scored) for head in chain([fit.begun], heads)]
+    return {"logits": torch.stack(found)}

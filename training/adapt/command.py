@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b, file_digest
 from pathlib import Path
@@ -29,13 +28,15 @@ from training.adapt.plot import plot
 from training.adapt.stages import Stages
 from training.data.files import FORMATS, DataError
 from training.data.labelled import LabelledPairs
-from training.data.reading import Reading
+from training.data.reading import Spelling
 from training.errors import TrainingError
 from training.options import parse_options_and_files
 
+PLOT = "adaptation.png"
+
 
 @dataclass(frozen=True, kw_only=True)
-class AdaptConfig(Reading):
+class AdaptConfig(Spelling):
     """What to fit, and to what."""
 
     task: PairTask = field(metadata={"help": "what the labels or scores are for"})
@@ -43,6 +44,8 @@ class AdaptConfig(Reading):
     dev: Path | None = field(default=None, metadata={"help": "file of pairs to choose by, instead of held-out ones"})
     bundle: Path = field(default=BUNDLE, metadata={"help": "bundle to begin with"})
     replace: bool = field(default=False, metadata={"help": "write over the bundle that is in the folder"})
+    general: int = field(default=6000, metadata={"help": "general pairs that are to keep their answers"})
+    steps: int = field(default=0, metadata={"help": "steps of a whole fit; 0 as many as the pairs ask for"})
     seed: int = field(default=0, metadata={"help": "seed of what is held out and of batches"})
     threads: int = field(default=0, metadata={"help": "threads; 0 takes what the machine grants"})
 
@@ -56,20 +59,22 @@ def adapt(pairs: Path, config: AdaptConfig) -> Adapted:
     if config.threads:
         torch.set_num_threads(config.threads)
     bundle = load_bundle(config.bundle)
-    adaptation = Adaptation(bundle, config.task, FitOptions(seed=config.seed), stages_of(pairs, config, bundle), config.threads)
+    stages = stages_of(pairs, config, bundle)
+    options = FitOptions(steps=config.steps, seed=config.seed)
+    adaptation = Adaptation(bundle, config.task, options, stages, config.general, config.threads)
     own, dev = checked(pairs, config, adaptation), checked(config.dev, config, adaptation) if config.dev else None
     adapted = adaptation.fitted(own, dev)
     print(adapted.text())
-    adaptation.write(adapted, config.output, f"cmow-adapt {pairs.name} --task {config.task} --output {config.output.name}")
-    plot(adapted.own, adapted.choice, config.output / "adaptation.png")
-    adaptation.stages.end()
-    print(f"{config.output}: written, with adaptation.png. Serve it: cmow-serve --bundle {config.output}")
+    adaptation.write(adapted, config.output, f"cmow-adapt {pairs.name} --task {config.task}")
+    plot(adapted.own, adapted.choice, config.output / PLOT)
+    stages.end()
+    print(f"{config.output}: written, with {PLOT}. Serve it: cmow-serve --bundle {config.output}")
     return adapted
 
 
 def checked(path: Path, config: AdaptConfig, adaptation: Adaptation) -> LabelledPairs:
     """The pairs of ``path``, once what is found in them is printed."""
-    _, pairs = config.read(path)
+    pairs = config.read_for(config.task, path)
     findings, taken = check(pairs, config.task, path, adaptation.tokenizer)
     print(f"{path}\n{findings.text()}")
     if len(taken) < FEWEST and path != config.dev:
@@ -110,7 +115,7 @@ def digest(path: Path) -> str:
         raise DataError(f"{path}: expected a file that can be read: {error.strerror}") from error
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Adapt as the command line says; exit status 2 where something is not as it should be."""
     config, files = parse_options_and_files(AdaptConfig, f"labelled pairs: {FORMATS}", arguments)
     try:

@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class PairFeatures:
-    """Pairs with the ``states`` float16 [B, D] of their sentences, and what is ``read`` of them, float16 [P, 2, 2 w]."""
+    """Pairs, the ``states`` float16 [B, D] of their sentences, and what was ``read`` of each, float16 [P, 2, 2 w]."""
 
     pairs: PairSet
     states: Tensor
@@ -40,7 +40,9 @@ class PairFeatures:
 
 
 @torch.no_grad()
-def read_pairs(pairs: PairSet, encoder: HybridEncoder, model: PairModel, what: str, block: int = 256) -> dict[str, Tensor]:
+def read_pairs(
+    pairs: PairSet, encoder: HybridEncoder, model: PairModel, what: str, block: int = 256
+) -> dict[str, Tensor]:
     """``states`` and ``read`` of ``pairs``, as in `PairFeatures`, with a progress bar named ``what``."""
     known: Encoded = encoded(pairs, encoder, CPU)
     longest = pairs.sentences.lengths[pairs.pairs].max(axis=1, initial=0)

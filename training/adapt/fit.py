@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -34,16 +35,18 @@ class FitOptions:
     """How a head is fitted (docs/adapt.md has what was tried)."""
 
     batch: int = 64  # pairs of each kind a step
-    lr: float = 5e-4
+    lr: float = 3e-4
     weight_decay: float = 0.05
-    dropout: float = 0.3  # of the hidden units
+    dropout: float = 0.1  # of the hidden units
     warmup: int = 20  # steps
+    general_weight: float = 2.0  # of the loss of general pairs
+    steps: int = 0  # of a whole run; 0 as the pairs ask
     seed: int = 0
 
-    def steps(self, pairs: int) -> int:
+    def steps_of(self, pairs: int) -> int:
         """Of a run over so many ``pairs``, a multiple of ``CHECKS``: 20 passes, of few pairs more, of many fewer."""
         a_pass = math.ceil(pairs / self.batch)
-        steps = max(300, min(20 * a_pass, max(1000, 3 * a_pass)))
+        steps = self.steps or max(300, min(20 * a_pass, max(1000, 3 * a_pass)))
         return math.ceil(steps / CHECKS) * CHECKS
 
 
@@ -71,7 +74,7 @@ class Fit:
     def heads(self, rows: Rows, checks: int, progress: tqdm[object]) -> Iterator[nn.Sequential]:
         """The head at each of the first ``checks`` checks of a run on ``rows``; it is one and goes on being fitted."""
         torch.manual_seed(self.options.seed)
-        head, steps = copy.deepcopy(self.begun), self.options.steps(len(rows)) // CHECKS
+        head, steps = copy.deepcopy(self.begun), self.options.steps_of(len(rows)) // CHECKS
         set_dropout(head, self.options.dropout)
         adam = torch.optim.AdamW(head.parameters(), lr=self.options.lr, weight_decay=self.options.weight_decay)
         for step, (own, general) in enumerate(islice(self._batches(rows), checks * steps), start=1):
@@ -89,15 +92,15 @@ class Fit:
 
     def head(self, rows: Rows, check: int, progress: tqdm[object]) -> nn.Sequential:
         """The head at that check of a run on ``rows``; before the first one it is as it was."""
-        head = self.begun
-        for head in self.heads(rows, check, progress):
-            pass
-        return copy.deepcopy(head)
+        (last,) = deque(self.heads(rows, check, progress), maxlen=1) or (self.begun,)
+        return copy.deepcopy(last)
 
     def _batches(self, rows: Rows) -> Iterator[tuple[Rows, Rows]]:
         """Rows of own and of general pairs without end."""
         sets = rows, np.arange(len(self.general))
-        return zip(*(endless(each, self.options.batch, [self.options.seed, k]) for k, each in enumerate(sets)), strict=True)
+        return zip(
+            *(endless(each, self.options.batch, [self.options.seed, k]) for k, each in enumerate(sets)), strict=True
+        )
 
     def _loss(self, head: nn.Sequential, own: Rows, general: Rows) -> Tensor:
         """Of a batch of both: that of the truth, and that of answers other than those before."""
@@ -105,7 +108,7 @@ class Fit:
         learnt = self.task.losses(self.task.logits(head, features.batch(own)), truth).mean()
         before = self.general.truth[torch.from_numpy(general)]
         kept = self.task.kept(self.task.logits(head, self.general.features.batch(general)), before).mean()
-        return learnt + kept
+        return learnt + self.options.general_weight * kept
 
 
 def endless(rows: Rows, batch: int, seed: list[int]) -> Iterator[Rows]:

@@ -1,4 +1,4 @@
-"""What ships beside the model for its adaptation: general pairs to go on answering, and marks of the pairs it is scored on.
+"""What ships for adaptation: general pairs to go on answering, and marks of the pairs that the model is scored on.
 
     python -m training.adapt.general --data DIR    # make both anew from a data folder
 
@@ -40,10 +40,12 @@ class GeneralConfig:
     seed: int = field(default=0, metadata={"help": "seed of the choice"})
 
 
-def general_pairs(seed: int, constructed: int = 2000) -> LabelledPairs:
-    """Those that ship, and as many ``constructed`` ones."""
-    made = labelled(minimal_pairs(Lexicon.of("train"), seed, constructed))
-    return LabelledPairs.joined([read_labelled(GENERAL, "entailment"), made])
+def general_pairs(count: int, seed: int) -> LabelledPairs:
+    """``count`` pairs of those that ship and of a third constructed ones, or as many as there are, by chance."""
+    made = labelled(minimal_pairs(Lexicon.of("train"), seed, count // 3))
+    shipped = read_labelled(GENERAL, "entailment")
+    some = np.random.default_rng(seed).permutation(len(shipped))[: count - len(made)]
+    return LabelledPairs.joined([shipped.take(some), made])
 
 
 def mark(pair: TextPair) -> bytes:

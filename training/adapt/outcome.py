@@ -24,7 +24,7 @@ from training.evaluation.report import aligned, class_tables
 
 @dataclass(frozen=True)
 class Answers:
-    """Probabilities float [P, 3] of entailment, or [P] of what has one score, of ``pairs`` with labels for that task."""
+    """Probabilities [P, 3] of entailment, or [P] of what has one score, of ``pairs`` with labels for that task."""
 
     task: str
     values: FloatArray
@@ -50,12 +50,6 @@ class Answers:
         same = paraphrase_scores(self.values, self.pairs.paraphrase > 0.5, 0.5)
         return same | {"calibration_error": found.calibration_error}
 
-    def chosen(self) -> FloatArray:
-        """The class of each pair, or its score to two figures: what must stay for an answer to be the same."""
-        if self.task == "entailment":
-            return self.values.argmax(axis=1)
-        return self.values >= 0.5 if self.task == "paraphrase" else self.values.round(2)
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -78,9 +72,8 @@ def kept(task: str, before: FloatArray, after: FloatArray) -> str:
     """How far ``after`` [P, ...] are the answers ``before``, in words."""
     if task == "relatedness":
         return f"correlation of answers before and after {np.corrcoef(before, after)[0, 1]:.4f}"
-    pairs = LabelledPairs.of([("", "")] * len(before))
-    same = np.mean(Answers(task, before, pairs).chosen() == Answers(task, after, pairs).chosen())
-    return f"{same:.1%} of answers are what they were"
+    chosen = [values.argmax(axis=1) if task == "entailment" else values >= 0.5 for values in (before, after)]
+    return f"{np.mean(chosen[0] == chosen[1]):.1%} of answers are what they were"
 
 
 def probabilities(logits: Tensor) -> FloatArray:

@@ -43,7 +43,7 @@ class Stages:
         try:
             with safe_open(path, "pt") as file:
                 if (file.metadata() or {}).get("identity") == self.identity:
-                    return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: no mapping
+                    return {name: file.get_tensor(name) for name in list(file.keys())}
         except (OSError, SafetensorError):
             return None
         return None

@@ -9,12 +9,12 @@ from typing import cast
 
 import numpy as np
 import onnx
+from msgspec import structs
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 from torch import nn
 
 from cmow.service.model.bundle import FILES, TOKENIZER, Bundle, Manifest, file_entry, write_manifest
-from msgspec import structs
 from training.bundle.rounding import quantise_layer
 from training.bundle.weights import save_graphs
 
@@ -22,7 +22,7 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 
 def write_with(bundle: Bundle, graph: str, weights: Arrays, manifest: Manifest, folder: Path) -> None:
-    """Write ``bundle`` with other ``weights`` in one ``graph``, and its ``manifest``, whose files follow, to ``folder``."""
+    """Write ``bundle`` with other ``weights`` in one ``graph``, and ``manifest`` but for its files, to ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     graphs = {name: onnx.load(bundle.path / name) for name in sorted(FILES) if name.endswith(".onnx")}
     replace_weights(graphs[graph], weights)
