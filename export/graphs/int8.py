@@ -60,17 +60,24 @@ def translate_expand_columns(weight: Any, scales: Any) -> Any:
 
 
 class Int8Linear(nn.Module):
-    """``linear`` with an int8 weight of one scale an output, on inputs rounded to int8 with one scale a row."""
+    """``linear`` with an int8 weight of one scale an output, on inputs rounded to int8 with one scale a row.
 
-    def __init__(self, linear: nn.Linear) -> None:
+    Columns of inputs that are far larger than others would leave these few steps: ``balance`` [in] multiplies them
+    first, and the weight answers for it (Xiao et al., "SmoothQuant", ICML 2023).
+    """
+
+    def __init__(self, linear: nn.Linear, balance: Tensor | None = None) -> None:
         super().__init__()
-        weight, scales = quantise_layer(linear.weight.detach().numpy())
+        linear_weight = linear.weight.detach()
+        self.balance = None if balance is None else nn.Buffer(balance.clone())
+        weight, scales = quantise_layer((linear_weight if balance is None else linear_weight / balance).numpy())
         self.weight = nn.Buffer(torch.from_numpy(weight))  # [in, out]
         self.scales = nn.Buffer(torch.from_numpy(scales))  # [out]
         self.bias = nn.Buffer(linear.bias.detach().clone())
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The layer of ``inputs`` [P, in]: [P, out]."""
+        inputs = inputs if self.balance is None else inputs * self.balance
         largest = inputs.abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)  # [P, 1]
         product: Tensor = round_to_int8(inputs / largest) @ expand_columns(self.weight, self.scales)
         return product * largest + self.bias

@@ -181,7 +181,7 @@ class EntailmentModel(nn.Module):
         self.encoder = EncoderModel(scorer, dtype)
         self.reader = PairReader(scorer.pairs.encoder)
         self.standardise = copy.deepcopy(scorer.pairs.standardise)
-        self.head = int8_head(scorer.pairs.heads.entailment)
+        self.head = int8_head(scorer.pairs.heads.entailment, scorer.entailment_balance)
         self.temperature = nn.Buffer(scorer.entailment_temperature.detach().clone())
 
     def forward(self, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> Tensor:
@@ -200,7 +200,7 @@ class SameModel(nn.Module):
         self.encoder = EncoderModel(scorer, dtype)
         self.reader = PairReader(scorer.pairs.encoder)
         self.standardise = copy.deepcopy(scorer.pairs.standardise)
-        self.same = int8_head(scorer.pairs.heads.same)
+        self.same = int8_head(scorer.pairs.heads.same, scorer.same_balance)
 
     def logits(self, raw: Tensor, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> Tensor:
         """Of ``pairs`` [P, 2], rows of the packed sentences with the states ``raw`` [B, D]."""
@@ -261,10 +261,10 @@ def int8_similarity_head(scorer: Scorer) -> SimilarityHead:
     return head
 
 
-def int8_head(head: nn.Sequential) -> nn.Sequential:
-    """``head`` with its hidden layer in int8, and no dropout."""
+def int8_head(head: nn.Sequential, balance: Tensor) -> nn.Sequential:
+    """``head`` with its hidden layer in int8, of features balanced so, and no dropout."""
     hidden, active, _, output = copy.deepcopy(head)
-    return nn.Sequential(Int8Linear(cast(nn.Linear, hidden)), active, output)
+    return nn.Sequential(Int8Linear(cast(nn.Linear, hidden), balance), active, output)
 
 
 Layer = tuple[Tensor, Tensor, Tensor]

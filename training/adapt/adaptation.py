@@ -36,7 +36,7 @@ from training.adapt.splits import Rows
 from training.adapt.stages import Stages
 from training.adapt.tasks import TASKS
 from training.adapt.write import head_weights, write_with
-from training.bundle.from_bundle import encoder_from
+from training.bundle.from_bundle import encoder_from, initialisers
 from training.bundle.pairs import load_calibration, load_pairs
 from training.data.labelled import GOLD_FOLDERS, LabelledPairs
 from training.errors import TrainingError
@@ -54,7 +54,7 @@ GRAPHS: dict[PairTask, tuple[str, str]] = {
     "relatedness": (RELATEDNESS_GRAPH, "same"),
 }
 OTHERS: tuple[TaskName, ...] = ("similarity", "entailment", "paraphrase", "relatedness")
-SERVED_BOUND = 0.02  # of the mean difference in a probability: the service rounds to int8 what torch does not
+SERVED_BOUND = 0.05  # of the mean difference in a probability: the service rounds to int8 what torch does not
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ class Adaptation:
     def write(self, adapted: Adapted, folder: Path, command: str) -> None:
         """Write the adapted bundle into ``folder``; ``TrainingError`` where it does not answer as it should."""
         graph, prefix = GRAPHS[self.name]
-        weights = head_weights(self.task.stored(adapted.head, self.calibration), prefix)
+        stored = self.task.stored(adapted.head, self.calibration)
+        weights = head_weights(stored, prefix, initialisers(self.bundle, graph))
         with TemporaryDirectory(dir=folder, prefix=".new-") as place:
             new = Path(place)
             write_with(self.bundle, graph, weights, self._manifest(adapted, command), new)

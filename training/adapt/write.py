@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -15,10 +15,11 @@ from onnx import ModelProto, numpy_helper
 from torch import nn
 
 from cmow.service.model.bundle import FILES, TOKENIZER, Bundle, Manifest, file_entry, write_manifest
+from training.bundle.pairs import balance_of
 from training.bundle.rounding import quantise_layer
 from training.bundle.weights import save_graphs
 
-Arrays = Mapping[str, NDArray[np.generic]]
+Arrays = Mapping[str, NDArray[Any]]
 
 
 def write_with(bundle: Bundle, graph: str, weights: Arrays, manifest: Manifest, folder: Path) -> None:
@@ -42,10 +43,10 @@ def replace_weights(model: ModelProto, weights: Arrays) -> None:
         known[name].CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values), name))
 
 
-def head_weights(head: nn.Sequential, prefix: str) -> dict[str, NDArray[np.generic]]:
-    """The weights of ``head`` as its graph names them: its hidden layer in int8."""
+def head_weights(head: nn.Sequential, prefix: str, kept: Arrays) -> dict[str, NDArray[np.generic]]:
+    """The weights of ``head`` as its graph names them: its hidden layer in int8, of features balanced as ``kept``."""
     hidden, output = cast(nn.Linear, head[0]), cast(nn.Linear, head[-1])
-    rounded, scales = quantise_layer(hidden.weight.detach().numpy())
+    rounded, scales = quantise_layer(hidden.weight.detach().numpy() / balance_of(kept, prefix))
     return {
         f"{prefix}.0.weight": rounded,
         f"{prefix}.0.scales": scales,
