@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from hashlib import blake2b, file_digest
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from cmow.service.errors import StartError
@@ -24,6 +25,7 @@ from training.adapt.adaptation import Adaptation, Adapted, PairTask
 from training.adapt.checks import check
 from training.adapt.choice import FEWEST
 from training.adapt.fit import FitOptions
+from training.adapt.general import mark
 from training.adapt.plot import plot
 from training.adapt.stages import Stages
 from training.data.files import FORMATS, DataError
@@ -63,6 +65,7 @@ def adapt(pairs: Path, config: AdaptConfig) -> Adapted:
     options = FitOptions(steps=config.steps, seed=config.seed)
     adaptation = Adaptation(bundle, config.task, options, stages, config.general, config.threads)
     own, dev = checked(pairs, config, adaptation), checked(config.dev, config, adaptation) if config.dev else None
+    own = own if dev is None else apart(own, dev)
     adapted = adaptation.fitted(own, dev)
     print(adapted.text())
     adaptation.write(adapted, config.output, f"cmow-adapt {pairs.name} --task {config.task}")
@@ -80,6 +83,15 @@ def checked(path: Path, config: AdaptConfig, adaptation: Adaptation) -> Labelled
     if len(taken) < FEWEST and path != config.dev:
         print(f"{len(taken)} pairs tell a probability and not a head: only the cut is fitted, from {FEWEST} on both")
     return taken
+
+
+def apart(own: LabelledPairs, dev: LabelledPairs) -> LabelledPairs:
+    """``own`` pairs that are not among those of ``dev``, by which they could not be judged."""
+    marks = set(map(mark, dev.texts))
+    rows = np.flatnonzero([mark(pair) not in marks for pair in own.texts])
+    if len(rows) < len(own):
+        print(f"{len(own) - len(rows)} pairs are in --dev too: not fitted to")
+    return own.take(rows)
 
 
 def check_output(config: AdaptConfig) -> None:

@@ -46,7 +46,9 @@ def replace_weights(model: ModelProto, weights: Arrays) -> None:
 def head_weights(head: nn.Sequential, prefix: str, kept: Arrays) -> dict[str, NDArray[np.generic]]:
     """The weights of ``head`` as its graph names them: its hidden layer in int8, of features balanced as ``kept``."""
     hidden, output = cast(nn.Linear, head[0]), cast(nn.Linear, head[-1])
-    rounded, scales = quantise_layer(hidden.weight.detach().numpy() / balance_of(kept, prefix))
+    rounded, scales = quantise_layer(
+        np.divide(hidden.weight.detach().numpy(), balance_of(kept, prefix), dtype=np.float32)
+    )
     return {
         f"{prefix}.0.weight": rounded,
         f"{prefix}.0.scales": scales,

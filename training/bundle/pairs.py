@@ -7,6 +7,7 @@ Letters: V vocabulary, w width, q key size, S places, T blocks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def _head(head: str, prefix: str, kept: Kept) -> Kept:
     }
 
 
-def balance_of(kept: Kept, prefix: str) -> NDArray[np.float32]:
-    """What a head's features [F] are multiplied with before they are rounded; ones where they are rounded as they are."""
+def balance_of(kept: Mapping[str, NDArray[Any]], prefix: str) -> NDArray[np.float32]:
+    """What a head's features [F] are multiplied with before they are rounded; ones where they are not."""
     features = len(kept[f"{prefix}.0.weight"])
     return np.asarray(kept.get(f"{prefix}.0.balance", np.ones(features)), np.float32)

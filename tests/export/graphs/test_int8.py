@@ -73,8 +73,8 @@ def test_a_balance_leaves_other_columns_more_than_a_few_steps(linear: nn.Linear)
         float(((layer(inputs) - expected).norm(dim=1) / expected.norm(dim=1)).mean())
         for layer in (Int8Linear(linear), Int8Linear(linear, balance))
     )
-    assert balanced < 0.03
-    assert plain > 5 * balanced
+    assert balanced < 0.1
+    assert plain > 3 * balanced
 
 
 def test_the_graph_balances_as_torch_does(linear: nn.Linear) -> None:

@@ -119,12 +119,16 @@ def test_few_pairs_fit_the_cut_alone(tmp_path: Path, capsys: pytest.CaptureFixtu
     np.testing.assert_array_equal(now.argsort(kind="stable")[-3:], before.argsort(kind="stable")[-3:])
 
 
-def test_scores_are_fitted_and_a_dev_file_chooses(tmp_path: Path, shipped: Engine) -> None:
-    pairs, dev = (_write(tmp_path / name, "relatedness", ROWS[at::2]) for at, name in enumerate(("a.csv", "b.csv")))
+def test_scores_are_fitted_and_a_dev_file_chooses(
+    tmp_path: Path, shipped: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = _write(tmp_path / "mine.csv", "relatedness")
+    dev = _write(tmp_path / "dev.csv", "relatedness", ROWS[::6])
     config = replace(_config(tmp_path, "relatedness"), dev=dev, steps=20)
     found = adapt(pairs, config)
     assert found.own.name == "dev pairs"
-    assert len(found.own.after.pairs) == len(ROWS[1::2])
+    assert len(found.own.after.pairs) == len(ROWS[::6])
+    assert "11 pairs are in --dev too: not fitted to" in capsys.readouterr().out
     texts, served = [(one, other) for one, other, _ in ROWS], Engine(load_bundle(config.output))
     np.testing.assert_array_equal(served.answer("paraphrase", texts), shipped.answer("paraphrase", texts))
 
