@@ -42,6 +42,7 @@ from training.minimal_pairs.generate import pairs as minimal_pairs
 from training.minimal_pairs.labels import labelled
 from training.minimal_pairs.words import Lexicon
 from training.options import Natural, Share, parse_options
+from training.pairs.encoded import Encoded, encoded
 from training.pairs.pairset import PairBatch, PairSet
 from training.student.heads import Standardise
 from training.student.model import CheckpointError, HybridEncoder
@@ -106,31 +107,6 @@ class Optimiser:
         """Inverse of ``state_dict``."""
         for name, part in zip(("tokens", "dense"), self._parts, strict=True):
             part.load_state_dict(state[name])
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """Pairs with the embeddings float16 [B, D] of their sentences."""
-
-    pairs: PairSet
-    embeddings: Tensor
-
-    def batch(self, rows: NDArray[np.int64], device: torch.device) -> tuple[PairBatch, Tensor]:
-        """The pairs ``rows`` [R], and the embeddings [2 R, D] of their sentences."""
-        sentences = torch.from_numpy(self.pairs.pairs[rows].ravel())
-        return self.pairs.batch(rows).to(device), self.embeddings[sentences].to(device).float()
-
-
-@torch.no_grad()
-def encoded(pairs: PairSet, encoder: HybridEncoder, device: torch.device, block: int = 8192) -> Encoded:
-    """``pairs`` with what ``encoder`` says of their sentences."""
-    encoder, parts = encoder.to(device), []
-    starts = range(0, len(pairs.sentences), block)
-    for start in tqdm(starts, "encoding", unit=" blocks", disable=len(starts) < 2):
-        taken = pairs.sentences.take(np.arange(start, min(start + block, len(pairs.sentences))))
-        ids, offsets = torch.from_numpy(taken.token_ids).to(device), torch.from_numpy(taken.cu_seqlens).to(device)
-        parts.append(encoder(ids, offsets).half().cpu())
-    return Encoded(pairs, torch.cat(parts))
 
 
 def first_features(vectors: Tensor, width: int) -> Tensor:

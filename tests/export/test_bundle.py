@@ -25,7 +25,6 @@ from cmow.service.model.bundle import (
 from cmow.service.model.composer import Composer
 from cmow.service.model.engine import Engine, with_itself
 from export.graphs.scoring import EncoderModel, EntailmentModel, ParaphraseModel, RelatednessModel, SimilarityModel
-from export.ops.tables import quantise
 from export.to_onnx import GRAPHS, ExportConfig, main
 from export.verify import SCORE_BOUND, Check, verify
 from tests.tiny_bundle import make_tiny_bundle, make_tokenizer
@@ -34,6 +33,7 @@ from training.bundle.base import load_base, load_base_projection
 from training.bundle.from_bundle import read_projection
 from training.bundle.pairs import load_calibration, load_pairs
 from training.bundle.projection import save_projection
+from training.bundle.rounding import quantise
 from training.bundle.scorer import Calibration, Scorer
 from training.data.recipe import Recipe
 from training.student.model import CheckpointError, Student, StudentConfig, save_student

@@ -19,13 +19,13 @@ def class_tables(found: Classified) -> str:
     confusion = [[label, *map(str, row)] for label, row in zip(found.labels, found.confusion(), strict=True)]
     return "\n".join(
         [
-            _aligned([["class", "precision", "recall", "f1", "support"], *classes]),
-            _aligned([["gold \\ predicted", *found.labels], *confusion]),
+            aligned([["class", "precision", "recall", "f1", "support"], *classes]),
+            aligned([["gold \\ predicted", *found.labels], *confusion]),
         ]
     )
 
 
-def _aligned(rows: list[list[str]]) -> str:
+def aligned(rows: list[list[str]]) -> str:
     """``rows`` in columns as wide as their widest cell: the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
