@@ -177,7 +177,7 @@ def test_files_that_break_off(tmp_path: Path, suffix: str) -> None:
     rows = [{**ROWS[0], "label": str(number**9)} for number in range(5000)]
     path = write_labelled(tmp_path, suffix, rows)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(DataError, match=rf"pairs{suffix}: expected (gzip|zstd|a sound file)"):
+    with pytest.raises(DataError, match=rf"pairs{suffix}: expected (gzip|zstd|a Parquet file)"):
         read_rows(path)
 
 
