@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TypeVar
 
 from cmow.service.model.model import Model
+from cmow.service.model.verdicts.steps import Steps, advance
 from cmow.service.model.work import Scored, Work
 from cmow.service.observe.metrics import Metrics
 from cmow.service.schedule.admission import Admission
@@ -51,6 +52,15 @@ class Scheduler:
         scored = work.scored(values, job.part)
         self._metrics.truncated.inc(sum(scored.truncated))
         return scored
+
+    async def follow(self, caller: Caller, steps: Steps[T]) -> T:
+        """What ``steps`` come to: each work is admitted, waits and runs as any other, and a failed one ends them."""
+        step = await self.call(caller, 1, partial(advance, steps, None))
+        while step.work is not None:
+            scored = await self.score(caller, step.work)
+            step = await self.call(caller, 1, partial(advance, steps, scored))
+        verdict: T = step.verdict
+        return verdict
 
     async def call(self, caller: Caller, items: int, compute: Callable[[], T]) -> T:
         """``compute()`` on a thread, under the same admission as ``items`` pairs and the caller's deadline.

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from cmow.service.errors import CmowError
     from cmow.service.model.model import Entailment, Label, Model, Ranked, Token
+    from cmow.service.model.verdicts.same import Match
 
-__all__ = ["CmowError", "Entailment", "Label", "Model", "Ranked", "Token", "load"]
+__all__ = ["CmowError", "Entailment", "Label", "Match", "Model", "Ranked", "Token", "load"]
 
 _HERE = Path(__file__).parent
-_HOMES = {"CmowError": "cmow.service.errors"} | dict.fromkeys(
+_HOMES = {"CmowError": "cmow.service.errors", "Match": "cmow.service.model.verdicts.same"} | dict.fromkeys(
     ("Entailment", "Label", "Model", "Ranked", "Token"), "cmow.service.model.model"
 )
 

@@ -225,6 +225,7 @@ def test_openapi_documents_every_status(client: TestClient) -> None:
         "/score",
         "/v1/score",
         "/zero-shot",
+        "/same",
         "/embed/compose",
         "/compare",
     }
