@@ -18,19 +18,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from msgspec import structs
-from numpy.typing import NDArray
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression
 
 from cmow.service.model.bundle import Manifest, Relatedness, load_bundle, read_manifest, write_manifest
 from cmow.service.model.engine import Engine
+from cmow.service.model.verdicts.same import logit
 from training.bundle.scorer import Calibration
 from training.data.files import DataError, split_files
-from training.data.labelled import LabelledPairs, TextPair, read_nli, read_paraphrases, read_scored
+from training.data.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
 from training.data.recipe import command_line
 from training.errors import one_line_errors
 from training.evaluate import dev_metrics
@@ -38,9 +37,15 @@ from training.minimal_pairs.generate import pairs as minimal_pairs
 from training.minimal_pairs.labels import labelled
 from training.minimal_pairs.words import Lexicon
 from training.options import parse_options
-from training.pairs.calibrate import best_temperature, best_threshold, class_weights, is_three_way
-
-Floats = NDArray[np.floating[Any]]
+from training.pairs.calibrate import (
+    Judged,
+    best_temperature,
+    best_threshold,
+    class_weights,
+    is_three_way,
+    platt,
+)
+from training.verdicts.same import fit_same, sources
 
 # Of scores brought to 0..1: what people call the same, and what they do not. Between them they disagree.
 SAME_SCORE, OTHER_SCORE = 0.8, 0.6
@@ -55,13 +60,6 @@ class CalibrationConfig:
     bundle: Path = field(default=Path("runs/bundle"), metadata={"help": "bundle folder, whose manifest is rewritten"})
 
 
-class Judged(NamedTuple):
-    """Pairs of texts [P], and whether they say the same [P]."""
-
-    texts: list[TextPair]
-    same: NDArray[np.bool_]
-
-
 def calibrated(folder: Path, data: Path, before: Calibration) -> Calibration:
     """What the bundle in ``folder``, exported as ``before`` says, is to be exported with.
 
@@ -74,18 +72,9 @@ def calibrated(folder: Path, data: Path, before: Calibration) -> Calibration:
     same = np.concatenate([source.same for source in sources])
     weights = np.concatenate([class_weights(source.same, 0.5) for source in sources])
     texts = [pair for source in sources for pair in source.texts]
-    logits = (_logit(engine.answer("paraphrase", texts)) - before.paraphrase_shift) / before.paraphrase_scale
+    logits = (logit(engine.answer("paraphrase", texts)) - before.paraphrase_shift) / before.paraphrase_scale
     threshold = best_threshold(engine.answer("similarity", texts), same, weights)
     return Calibration(temperature, *platt(logits, same, weights), threshold)
-
-
-def platt(logits: Floats, same: NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
-    """Scale and shift of ``logits`` [P] under which their sigmoid is the probability of ``same``, by ``weights`` [P].
-
-    Platt, "Probabilistic Outputs for Support Vector Machines" (1999).
-    """
-    fitted = LogisticRegression(C=np.inf).fit(logits[:, None], same, sample_weight=weights * len(same))
-    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
 
 
 def paraphrase_sources(data: Path) -> Iterator[Judged]:
@@ -103,12 +92,6 @@ def paraphrase_sources(data: Path) -> Iterator[Judged]:
     pairs = labelled(minimal_pairs(Lexicon.harvest(data, "train"), 1, MINIMAL_PAIRS))
     rows = np.flatnonzero(~np.isnan(pairs.paraphrase))
     yield Judged([pairs.texts[row] for row in rows], pairs.paraphrase[rows] > 0.5)
-
-
-def _logit(probabilities: Floats) -> Floats:
-    """Of probabilities [P] in float32, which are 1 from a logit of 17 on."""
-    inner = np.clip(probabilities.astype(np.float64), 1e-9, 1 - 1e-7)
-    return np.asarray(np.log(inner / (1 - inner)))
 
 
 def _temperature(engine: Engine, data: Path) -> float:
@@ -135,10 +118,11 @@ def fit_relatedness(engine: Engine, data: Path) -> Relatedness:
 
 
 def finish(folder: Path, data: Path) -> Manifest:
-    """Fit relatedness, score the dev splits, and write both into the manifest of the bundle in ``folder``."""
+    """Fit relatedness and verdicts, score the dev splits, and write all that into the manifest in ``folder``."""
     bundle = load_bundle(folder)
-    related = fit_relatedness(Engine(bundle), data)
-    write_manifest(folder, structs.replace(bundle.manifest, relatedness=related))
+    engine = Engine(bundle)
+    related, same = fit_relatedness(engine, data), fit_same(engine, list(sources(data)))
+    write_manifest(folder, structs.replace(bundle.manifest, relatedness=related, same=same))
     return update_training(folder, metrics=dev_metrics(Engine(load_bundle(folder)), data))
 
 
@@ -157,7 +141,7 @@ def main(config: CalibrationConfig) -> None:
         manifest = finish(config.bundle, config.data)
         commands = [*manifest.training.recipe, command_line("training.calibration", config)]
         update_training(config.bundle, recipe=list(dict.fromkeys(commands)))
-    print(manifest.relatedness)
+    print(manifest.relatedness, manifest.same)
 
 
 if __name__ == "__main__":

@@ -89,9 +89,16 @@ class Same(Record, frozen=True):
     """What counts as the same (``verdicts/same.py``); unfitted, every cosine, and the paraphrase head as it answers."""
 
     similarity: Annotated[float, Meta(ge=-1, le=1)] = -1.0
-    scale: Annotated[float, Meta(gt=0)] = 1.0
+    scale: float = 1.0
     shift: float = 0.0
     contradiction: Probability = 0.5
+
+
+class Claims(Record, frozen=True):
+    """From which probabilities a claim is supported or contradicted (``verdicts/claims.py``)."""
+
+    supported: Probability = 0.5
+    contradicted: Probability = 0.5
 
 
 class Manifest(Record, frozen=True, kw_only=True):
@@ -107,6 +114,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     paraphrase_threshold: Annotated[float, Meta(ge=-1, le=1)]
     relatedness: Relatedness
     same: Same = Same()
+    claims: Claims = Claims()
     files: dict[str, FileEntry]
     training: Training
 

@@ -28,10 +28,10 @@ from cmow.service.model.engine import Floats, Ints, TaskName
 from cmow.service.model.verdicts.steps import Steps
 from cmow.service.model.work import Scored, Work
 
+Doubles = NDArray[np.float64]
 Reason = Literal["unknown words", "low similarity", "not a paraphrase", "contradiction"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 PARAPHRASE = 0.5  # the probability has been fitted
-SMALLEST = 1e-7  # below the least difference of probabilities from 1 in float32
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,15 @@ def part_of(work: Work, task: TaskName, pairs: Ints) -> Work:
     return replace(work, task=task, texts=texts, pairs=local.reshape(-1, 2), named=None)
 
 
-def probability(rule: Same, paraphrase: Floats) -> NDArray[np.float64]:
+def logit(probabilities: Floats) -> Doubles:
+    """Of probabilities [P] in float32, which are 1 from a logit of 17 on."""
+    inner = np.clip(probabilities.astype(np.float64), 1e-9, 1 - 1e-7)
+    return np.asarray(np.log(inner / (1 - inner)))
+
+
+def probability(rule: Same, paraphrase: Floats) -> Doubles:
     """Probabilities [P] that both say the same, from the answers [P] of the paraphrase head."""
-    inner = np.clip(paraphrase.astype(np.float64), SMALLEST, 1 - SMALLEST)
-    logits = rule.scale * np.log(inner / (1 - inner)) + rule.shift
-    return np.asarray(1 / (1 + np.exp(-logits)))
+    return np.asarray(1 / (1 + np.exp(-(rule.scale * logit(paraphrase) + rule.shift))))
 
 
 def _check(name: str, threshold: float | None, least: float) -> None:
