@@ -8,7 +8,8 @@ regression of its logit, and the cosine above which two sentences count as parap
 of several sources: each source weighs the same, and in it both classes. MRPC stays unseen by all that is fitted.
 Relatedness is a linear regression (`cmow.service.model.relatedness`) of the scores that people gave, SICK's and those
 of the STS Benchmark, each on its own scale brought to 0..1 and weighing the same. Temperature and relatedness, four
-numbers, are fitted on dev splits: cosine and head have learned the training scores, the cosine more by heart.
+numbers, are fitted on dev splits: cosine and head have learned the training scores, the cosine more by heart. What
+verdicts are decided by is fitted as `training.verdicts` says.
 
 Letters: P pairs.
 """
@@ -45,7 +46,8 @@ from training.pairs.calibrate import (
     is_three_way,
     platt,
 )
-from training.verdicts.same import fit_same, sources
+from training.verdicts.claims import fit_claims
+from training.verdicts.same import fit_same, same_sources
 
 # Of scores brought to 0..1: what people call the same, and what they do not. Between them they disagree.
 SAME_SCORE, OTHER_SCORE = 0.8, 0.6
@@ -121,8 +123,9 @@ def finish(folder: Path, data: Path) -> Manifest:
     """Fit relatedness and verdicts, score the dev splits, and write all that into the manifest in ``folder``."""
     bundle = load_bundle(folder)
     engine = Engine(bundle)
-    related, same = fit_relatedness(engine, data), fit_same(engine, list(sources(data)))
-    write_manifest(folder, structs.replace(bundle.manifest, relatedness=related, same=same))
+    related, same = fit_relatedness(engine, data), fit_same(engine, list(same_sources(data)))
+    fitted = structs.replace(bundle.manifest, relatedness=related, same=same, claims=fit_claims(bundle, data))
+    write_manifest(folder, fitted)
     return update_training(folder, metrics=dev_metrics(Engine(load_bundle(folder)), data))
 
 
@@ -141,7 +144,7 @@ def main(config: CalibrationConfig) -> None:
         manifest = finish(config.bundle, config.data)
         commands = [*manifest.training.recipe, command_line("training.calibration", config)]
         update_training(config.bundle, recipe=list(dict.fromkeys(commands)))
-    print(manifest.relatedness, manifest.same)
+    print(manifest.relatedness, manifest.same, manifest.claims)
 
 
 if __name__ == "__main__":

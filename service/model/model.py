@@ -17,6 +17,7 @@ from cmow.service.errors import ClosedError, ModelNotFoundError, SchemaError
 from cmow.service.model.bundle import Manifest, load_bundle
 from cmow.service.model.engine import Engine, EngineOptions, Floats, Ints, TaskName, with_itself
 from cmow.service.model.ranking import TEMPLATE, best_first, hypotheses, label_scores
+from cmow.service.model.verdicts.claims import Asked, Checked, Claim, check_steps, sentences_of
 from cmow.service.model.verdicts.same import Match, Matches, Thresholds, same_steps
 from cmow.service.model.verdicts.steps import Steps, T, advance
 from cmow.service.model.work import LongTexts, Scored, UnknownTexts, Work
@@ -167,6 +168,15 @@ class Model:
         sides = Sides(query, _listed(candidates, "candidates"), ("query", "candidates"))
         return self.follow(self.same_steps(sides, thresholds, _long(truncate))).matches
 
+    def check(self, sources: Any, claims: Any = None, answer: str | None = None) -> list[Claim]:
+        """What ``sources``, texts of any length, say of each of ``claims``, or of each sentence of an ``answer``."""
+        if (claims is None) == (answer is None):
+            found = "neither" if claims is None else "both"
+            raise SchemaError(f"claims: expected either claims or an answer, got {found}", "claims")
+        given = TextList("sources", as_texts(sources, "sources"))
+        asked = TextList("claims", as_texts(claims, "claims")) if answer is None else TextList("answer", answer)
+        return self.follow(self.check_steps(given, asked, split=answer is not None)).claims
+
     def tokenize(self, texts: Any) -> list[list[Token]]:
         """The tokens that the model reads of each of ``texts`` [B]."""
         named = TextList("texts", as_texts(texts, "texts"))
@@ -226,6 +236,14 @@ class Model:
         """What judges whether the pairs of ``sides``, a query and its candidates, say the same."""
         work, manifest = self.pairs("similarity", sides, long), self.manifest
         return same_steps(work, manifest.same, manifest.labels.index("contradiction"), thresholds)
+
+    def check_steps(self, sources: TextList, claims: TextList, split: bool) -> Steps[Checked]:
+        """What checks ``claims``, or their sentences with ``split``, by ``sources``; all is within the limits."""
+        sources.check(self.limits)
+        claims.check(self.limits)
+        asked = sentences_of(claims) if split else Asked(claims)
+        manifest = self.manifest
+        return (yield from check_steps(self.texts(asked.claims, "refuse"), asked, sources, manifest))
 
     def follow(self, steps: Steps[T]) -> T:
         """What ``steps`` come to, here and now."""

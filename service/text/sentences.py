@@ -27,14 +27,23 @@ def sentence_spans(text: str) -> Iterator[Span]:
 
     Between them stands only what is space. ``text`` must be Unicode, without lone surrogates.
     """
+    for paragraph in PARAGRAPH.finditer(text):
+        for sentence in _found(text, *paragraph.span()):
+            pieces = (_stripped(text, piece) for piece in _pieces(text, sentence, LONGEST))
+            yield from (piece for piece in pieces if piece.start < piece.stop)
+
+
+def _found(text: str, start: int, stop: int) -> Iterator[Span]:
+    """What `sentencex` finds between ``start`` and ``stop``; the last sentence of a chunk begins the next one."""
     from sentencex import get_sentence_boundaries  # a compiled library, which most that import the model never need
 
-    for paragraph in PARAGRAPH.finditer(text):
-        for chunk in _pieces(text, Span(*paragraph.span()), CHUNK):
-            for found in get_sentence_boundaries("en", text[chunk.start : chunk.stop]):
-                sentence = Span(chunk.start + found["start_index"], chunk.start + found["end_index"])
-                pieces = (_stripped(text, piece) for piece in _pieces(text, sentence, LONGEST))
-                yield from (piece for piece in pieces if piece.start < piece.stop)
+    while start < stop:
+        chunk = text[start : min(start + CHUNK, stop)]
+        found = get_sentence_boundaries("en", chunk)
+        last = start + len(chunk) == stop or len(found) == 1
+        for sentence in found if last else found[:-1]:
+            yield Span(start + sentence["start_index"], start + sentence["end_index"])
+        start += len(chunk) if last else found[-1]["start_index"]
 
 
 def _pieces(text: str, span: Span, most: int) -> Iterator[Span]:

@@ -1,7 +1,5 @@
 """What counts as the same to a bundle (`cmow.service.model.verdicts.same`), fitted on its answers.
 
-    python -m training.verdicts.same --data DIR [--bundle runs/bundle]    # into the manifest; no weight changes
-
 On questions, commands and searches made for the purpose (`training.minimal_pairs`), and on Quora's training pairs where
 there are some: each source weighs the same, and in it both classes. Of the minimal pairs it takes frames and words that
 no training has, since of its own ones a model is too sure. The least cosine is the lowest of a minimal pair that says
@@ -14,37 +12,25 @@ Letter: P pairs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from msgspec import structs
 
-from cmow.service.model.bundle import Same, load_bundle, read_manifest, write_manifest
+from cmow.service.model.bundle import Same
 from cmow.service.model.engine import Engine, Floats
 from cmow.service.model.verdicts.same import logit
 from training.data.files import split_files
 from training.data.labelled import LabelledPairs, TextPair, read_paraphrases
-from training.errors import one_line_errors
 from training.minimal_pairs.generate import items
 from training.minimal_pairs.labels import labelled
 from training.minimal_pairs.words import Lexicon
-from training.options import parse_options
 from training.pairs.calibrate import Judged, best_threshold, class_weights, platt
 
 PAIRS = 4000  # of each source
 
 
-@dataclass(frozen=True)
-class SameConfig:
-    """What to fit."""
-
-    data: Path = field(metadata={"help": "data folder (see training/data/files.py)"})
-    bundle: Path = field(default=Path("runs/bundle"), metadata={"help": "bundle folder, whose manifest is rewritten"})
-
-
-def sources(data: Path) -> Iterator[Judged]:
+def same_sources(data: Path) -> Iterator[Judged]:
     """Minimal pairs that ask or command, and Quora's, ``PAIRS`` of each at most."""
     asked = (item for item in items(Lexicon.of("dev"), seed=1) if item.mood != "statement")
     yield _judged(labelled(islice((pair for item in asked for pair in item.pairs()), PAIRS)))
@@ -85,15 +71,3 @@ def least_cosine(engine: Engine, judged: Judged) -> float:
     """Of the pairs that say the same."""
     texts = [judged.texts[row] for row in np.flatnonzero(judged.same)]
     return float(engine.answer("similarity", texts).min())
-
-
-def main(config: SameConfig) -> None:
-    """Fit, write and print."""
-    with one_line_errors():
-        same = fit_same(Engine(load_bundle(config.bundle)), list(sources(config.data)))
-        write_manifest(config.bundle, structs.replace(read_manifest(config.bundle), same=same))
-    print(same)
-
-
-if __name__ == "__main__":
-    main(parse_options(SameConfig))

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import batched
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from cmow.service.errors import EmptyTextError, TooManyTextsError
-from cmow.service.model.bundle import Claims
+from cmow.service.model.bundle import Claims, Manifest
 from cmow.service.model.engine import Floats, Ints, with_itself
-from cmow.service.model.verdicts.steps import Steps
+from cmow.service.model.verdicts.steps import Steps, T
 from cmow.service.model.work import Scored, Work
 from cmow.service.text.pairs import SentencePairs
 from cmow.service.text.sentences import Span, sentence_spans
@@ -28,7 +27,7 @@ from cmow.service.text.texts import TextList
 
 ClaimLabel = Literal["supported", "contradicted", "not found"]
 
-NEAREST = 8
+NEAREST = 2  # a third is more often unrelated, which entailment takes for a contradiction, than to the point
 SENTENCES = 2  # of the longest window
 MOST_WINDOWS = 40_000  # of all sources: 60 MB of embeddings
 RUN = 1024  # texts or pairs of one work
@@ -45,19 +44,26 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """Claims to check, and where each stands in the answer that they were taken from."""
+
+    claims: TextList
+    spans: Sequence[Span | None] = ()
+
+
+@dataclass(frozen=True)
 class Claim:
     """What the sources say of a claim, with the probability of that and the window that decided.
 
     A claim that is ``not found`` has the probability that neither other label has, and the window that is nearest to
-    one of them. ``start`` and ``stop`` are its characters in the answer that it was taken from.
+    one of them. ``span`` are its characters in the answer that it was taken from.
     """
 
     claim: str
     label: ClaimLabel
     probability: float
     evidence: Evidence
-    start: int | None = None
-    stop: int | None = None
+    span: Span | None
 
 
 @dataclass(frozen=True)
@@ -69,11 +75,19 @@ class Checked:
 
 
 class Answers(NamedTuple):
-    """Of a claim's nearest windows ``rows`` [K]: probabilities of entailment and of contradiction [K]."""
+    """Of a claim's nearest windows ``rows`` [K]: ``probabilities`` of entailment and of contradiction [K, 2]."""
 
     rows: Ints
-    entailment: Floats
-    contradiction: Floats
+    probabilities: Floats
+
+
+def sentences_of(answer: TextList) -> Asked:
+    """The sentences of an ``answer``, a single text; raises ``EmptyTextError`` where it has none."""
+    (text,) = answer.texts
+    spans = list(sentence_spans(text))
+    if not spans:
+        raise EmptyTextError(f"{answer.name}: expected text with at least one sentence, got none", answer.name)
+    return Asked(TextList(answer.name, [text[slice(*span)] for span in spans]), spans)
 
 
 def windows_of(sources: TextList) -> list[Evidence]:
@@ -101,23 +115,28 @@ def _window_spans(text: str) -> Iterator[Span]:
         yield from (Span(first.start, span.stop) for first in before)
 
 
-def check_steps(claims: Work, sources: TextList, rule: Claims, labels: Sequence[str]) -> Steps[Checked]:
-    """Check ``claims``, which asks for their embeddings, against ``sources``; ``labels`` are those of entailment."""
+def check_steps(claims: Work, asked: Asked, sources: TextList, manifest: Manifest) -> Steps[Checked]:
+    """Check what is ``asked`` by ``sources``; ``claims`` asks for the embeddings of the claims."""
     windows = windows_of(sources)
     texts = [window.text for window in windows]
     read = [(yield claims)]
-    for part in batched(texts, RUN):
+    for part in _runs(texts):
         read.append((yield Work("embed", part, with_itself(len(part)))))
     embeddings = np.concatenate([scored.values for scored in read[1:]])
     nearest = [_nearest(embeddings, claim) for claim in read[0].values]
     pairs = [(row, number) for number, rows in enumerate(nearest) for row in rows.tolist()]
     answers = []
-    for part in batched(pairs, RUN):
-        answers.append((yield _entailment(part, texts, claims.texts)).values)
-    columns = [labels.index(name) for name in ("entailment", "contradiction")]
+    for pairs_of_run in _runs(pairs):
+        answers.append((yield _entailment(pairs_of_run, texts, claims.texts)).values)
+    columns = [manifest.labels.index(name) for name in ("entailment", "contradiction")]
     parts = np.split(np.concatenate(answers)[:, columns], np.cumsum([len(rows) for rows in nearest])[:-1])
-    found = zip(claims.texts, nearest, parts, strict=True)
-    return Checked([_claim(text, Answers(rows, *part.T), windows, rule) for text, rows, part in found], read)
+    spans = asked.spans or [None] * len(nearest)
+    found = zip(claims.texts, spans, map(Answers, nearest, parts), strict=True)
+    return Checked([_claim(text, span, answer, windows, manifest.claims) for text, span, answer in found], read)
+
+
+def _runs(entries: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (entries[start : start + RUN] for start in range(0, len(entries), RUN))
 
 
 def _nearest(embeddings: Floats, claim: Floats) -> Ints:
@@ -133,13 +152,13 @@ def _entailment(pairs: Sequence[tuple[int, int]], windows: Sequence[str], claims
     return Work("entailment", sentences.texts, sentences.index)
 
 
-def _claim(text: str, answers: Answers, windows: Sequence[Evidence], rule: Claims) -> Claim:
+def _claim(text: str, span: Span | None, answers: Answers, windows: Sequence[Evidence], rule: Claims) -> Claim:
     """The verdict from the ``answers`` of its nearest windows."""
-    supported, contradicted = float(answers.entailment.max()), float(answers.contradiction.max())
-    label: ClaimLabel = "supported" if supported >= contradicted else "contradicted"
-    values = answers.entailment if label == "supported" else answers.contradiction
-    probability, least = (supported, rule.supported) if label == "supported" else (contradicted, rule.contradicted)
-    evidence = windows[answers.rows[values.argmax()]]
+    row, column = np.unravel_index(answers.probabilities.argmax(), answers.probabilities.shape)
+    probability = float(answers.probabilities[row, column])
+    label: ClaimLabel = "contradicted" if column else "supported"
+    least = rule.contradicted if column else rule.supported
+    evidence = windows[answers.rows[row]]
     if probability < least:
-        return Claim(text, "not found", 1 - probability, evidence)
-    return Claim(text, label, probability, evidence)
+        return Claim(text, "not found", 1 - probability, evidence, span)
+    return Claim(text, label, probability, evidence, span)

@@ -226,6 +226,7 @@ def test_openapi_documents_every_status(client: TestClient) -> None:
         "/v1/score",
         "/zero-shot",
         "/same",
+        "/check",
         "/embed/compose",
         "/compare",
     }

@@ -44,6 +44,11 @@ def test_nothing_but_space_is_left_out(text: str) -> None:
     assert not "".join(text[left:right] for left, right in zip(ends[::2], ends[1::2], strict=True)).strip()
 
 
+def test_a_sentence_is_never_cut_by_the_end_of_a_chunk() -> None:
+    sentence = "The city council approved a new budget of 3 million dollars."
+    assert set(sentences(f"{sentence} " * (3 * CHUNK // len(sentence)))) == {sentence}
+
+
 @pytest.mark.parametrize("word", ["word ", "word\n", "w"])
 def test_what_has_no_full_stop_is_cut_between_words(word: str) -> None:
     text = word * (3 * CHUNK // len(word))
