@@ -82,11 +82,15 @@ def fit_claims(bundle: Bundle, data: Path) -> Claims:
     if not (found := [each for _, _, part in split_documents(data, "train") for each in part]):
         return bundle.manifest.claims
     unbounded = structs.replace(bundle.manifest, claims=Claims(supported=0, contradicted=0))
-    said, known = check(Model(Engine(replace(bundle, manifest=unbounded)), UNBOUNDED), found), truth(found)
+    return best_thresholds(check(Model(Engine(replace(bundle, manifest=unbounded)), UNBOUNDED), found), truth(found))
+
+
+def best_thresholds(said: Sequence[Claim], known: NDArray[np.str_]) -> Claims:
+    """Those of the highest mean recall, from what was ``said`` [C] with thresholds of 0 and what is ``known`` [C]."""
     share = {label: 1 / max(1, int((known == label).sum())) for label in VERDICTS}
 
     def threshold(label: ClaimLabel) -> float:
-        """Of those called ``label``: what is not found falls below it; what is the third thing is wrong either way."""
+        """What is not found should fall below it; what is the third thing is wrong either way."""
         rows = [row for row, claim in enumerate(said) if claim.label == label and known[row] in (label, "not found")]
         if not rows:
             return 0.5
