@@ -78,7 +78,8 @@ async def check(payload: Payload, scheduler: SchedulerDep, caller: CallerDep) ->
     """Whether each claim is supported. Sources of any length are read to their end, or refused with an error."""
     request = parse(CheckRequest, payload)
     sources, claims = _only(request, SOURCES), _only(request, CLAIMS)
-    found = await scheduler.follow(caller, scheduler.model.check_steps(sources, claims, claims.name == "answer"))
+    steps = scheduler.model.check_steps(sources, claims, claims.name == "answer")
+    found = await scheduler.follow(caller, steps, on_thread=True)
     return CheckResponse(
         results=[_result(claim) for claim in found.claims],
         model=scheduler.model.name,

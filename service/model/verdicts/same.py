@@ -17,6 +17,7 @@ Letter: P pairs.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isnan
 from typing import Literal, get_args
 
 import numpy as np
@@ -105,8 +106,9 @@ def same_steps(work: Work, rule: Same, contradiction: int, thresholds: Threshold
         paraphrase >= thresholds.paraphrase,
         contradicted <= thresholds.contradiction,
     )
-    candidates = [work.texts[row] for row in work.pairs[:, 1]]
-    found = map(_match, range(len(cosines)), candidates, cosines, paraphrase, contradicted, zip(*passed, strict=True))
+    candidates = [work.texts[row] for row in work.pairs[:, 1].tolist()]
+    columns = (column.tolist() for column in (cosines, paraphrase, contradicted, np.stack(passed, axis=1)))
+    found = map(_match, range(len(cosines)), candidates, *columns)
     return Matches(sorted(found, key=_rank), scored)
 
 
@@ -134,12 +136,12 @@ def _check(name: str, threshold: float | None, least: float) -> None:
 
 
 def _match(
-    index: int, candidate: str, similarity: float, paraphrase: float, contradiction: float, passed: tuple[bool, ...]
+    index: int, candidate: str, similarity: float, paraphrase: float, contradiction: float, passed: list[bool]
 ) -> Match:
     """The verdict on one pair; NaN is what was not asked, and passes nothing."""
     reason = next((reason for reason, good in zip(REASONS, passed, strict=True) if not good), None)
-    asked = [None if np.isnan(value) else float(value) for value in (paraphrase, contradiction)]
-    return Match(index, candidate, reason is None, float(similarity), asked[0], asked[1], reason)
+    asked = [None if isnan(value) else value for value in (paraphrase, contradiction)]
+    return Match(index, candidate, reason is None, similarity, asked[0], asked[1], reason)
 
 
 def _rank(match: Match) -> tuple[bool, float, float]:
