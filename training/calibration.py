@@ -25,9 +25,10 @@ import torch
 from msgspec import structs
 from sklearn.linear_model import LinearRegression
 
-from cmow.service.model.bundle import Manifest, Relatedness, load_bundle, read_manifest, write_manifest
+from cmow.service.model.bundle import Manifest, Relatedness, load_bundle, write_manifest
 from cmow.service.model.engine import Engine
 from cmow.service.model.verdicts.same import logit
+from training.bundle.manifest import add_command, update_training
 from training.bundle.scorer import Calibration
 from training.data.files import DataError, split_files
 from training.data.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
@@ -129,21 +130,11 @@ def finish(folder: Path, data: Path) -> Manifest:
     return update_training(folder, metrics=dev_metrics(Engine(load_bundle(folder)), data))
 
 
-def update_training(folder: Path, **changes: object) -> Manifest:
-    """Rewrite the manifest in ``folder`` with other fields in its record of the training."""
-    manifest = read_manifest(folder)
-    training = structs.replace(manifest.training, **changes)
-    manifest = structs.replace(manifest, training=training)
-    write_manifest(folder, manifest)
-    return manifest
-
-
 def main(config: CalibrationConfig) -> None:
     """Fit, score and print."""
     with one_line_errors():
         manifest = finish(config.bundle, config.data)
-        commands = [*manifest.training.recipe, command_line("training.calibration", config)]
-        update_training(config.bundle, recipe=list(dict.fromkeys(commands)))
+        add_command(config.bundle, command_line("training.calibration", config))
     print(manifest.relatedness, manifest.same, manifest.claims)
 
 

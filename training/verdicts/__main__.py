@@ -14,6 +14,8 @@ from msgspec import structs
 
 from cmow.service.model.bundle import load_bundle, write_manifest
 from cmow.service.model.engine import Engine
+from training.bundle.manifest import add_command
+from training.data.recipe import command_line
 from training.errors import one_line_errors
 from training.options import parse_options
 from training.verdicts.claims import fit_claims
@@ -34,6 +36,7 @@ def main(config: VerdictsConfig) -> None:
         bundle = load_bundle(config.bundle)
         same, claims = fit_same(Engine(bundle), list(same_sources(config.data))), fit_claims(bundle, config.data)
         write_manifest(config.bundle, structs.replace(bundle.manifest, same=same, claims=claims))
+        add_command(config.bundle, command_line("training.verdicts", config))
     print(same, claims)
 
 

@@ -56,11 +56,13 @@ def test_the_command_rewrites_the_manifest_alone(tmp_path: Path) -> None:
     folder = make_tiny_bundle(tmp_path / "tiny").path
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     was = read_manifest(folder)
-    fit.main(fit.VerdictsConfig(write_data(tmp_path / "data"), folder))
+    for _ in range(2):  # the second time changes nothing
+        fit.main(fit.VerdictsConfig(write_data(tmp_path / "data"), folder))
     assert {path.name for path in folder.iterdir() if path.read_bytes() != before[path.name]} == {MANIFEST}
     manifest = load_bundle(folder).manifest
     assert manifest.same != was.same
-    assert (manifest.relatedness, manifest.training) == (was.relatedness, was.training)
+    assert manifest.training.recipe == ["python -m training.verdicts --data DATA"]
+    assert (manifest.relatedness, manifest.training.metrics) == (was.relatedness, was.training.metrics)
 
 
 def test_a_hundred_requests_of_ten_domains() -> None:
