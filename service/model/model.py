@@ -169,7 +169,10 @@ class Model:
         return self.follow(self.same_steps(sides, thresholds, _long(truncate))).matches
 
     def check(self, sources: Any, claims: Any = None, answer: str | None = None) -> list[Claim]:
-        """What ``sources``, texts of any length, say of each of ``claims``, or of each sentence of an ``answer``."""
+        """What ``sources``, texts of any length, say of each of ``claims``, or of each sentence of an ``answer``.
+
+        A claim of which the model knows no token is an error.
+        """
         if (claims is None) == (answer is None):
             found = "neither" if claims is None else "both"
             raise SchemaError(f"claims: expected either claims or an answer, got {found}", "claims")
@@ -242,8 +245,8 @@ class Model:
         sources.check(self.limits)
         claims.check(self.limits)
         asked = sentences_of(claims) if split else Asked(claims)
-        manifest = self.manifest
-        return (yield from check_steps(self.texts(asked.claims, "refuse"), asked, sources, manifest))
+        work = replace(self.texts(asked.claims, "refuse"), refuse_unknown=True)
+        return (yield from check_steps(work, asked, sources, self.manifest))
 
     def follow(self, steps: Steps[T]) -> T:
         """What ``steps`` come to, here and now."""

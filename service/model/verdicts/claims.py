@@ -11,7 +11,7 @@ Letters: C claims, W windows, m similarity width.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -121,7 +121,7 @@ def check_steps(claims: Work, asked: Asked, sources: TextList, manifest: Manifes
     texts = [window.text for window in windows]
     read = [(yield claims)]
     for part in _runs(texts):
-        read.append((yield Work("embed", part, with_itself(len(part)))))
+        read.append((yield replace(claims, texts=part, pairs=with_itself(len(part)), named=None)))
     embeddings = np.concatenate([scored.values for scored in read[1:]])
     nearest = [_nearest(embeddings, claim) for claim in read[0].values]
     pairs = [(row, number) for number, rows in enumerate(nearest) for row in rows.tolist()]

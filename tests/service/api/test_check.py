@@ -36,6 +36,12 @@ def test_it_answers_as_the_model_does(client: TestClient, engine: Engine, body: 
     assert found["usage"]["tokens"] > 0
 
 
+def test_unknown_tokens_of_sources_and_claims_are_counted(client: TestClient) -> None:
+    """In every window that has them."""
+    body = {"sources": "A man \u4e00. It rains.", "claims": "a dog \u4e8c"}
+    assert client.post("/check", json=body).json()["usage"]["unknown"] == 3
+
+
 @pytest.mark.parametrize("task", ["embed", "entailment"])
 def test_a_failure_is_an_error(client: TestClient, monkeypatch: pytest.MonkeyPatch, task: TaskName) -> None:
     def fail(*_: Any) -> Any:
@@ -61,6 +67,7 @@ def test_a_failure_is_an_error(client: TestClient, monkeypatch: pytest.MonkeyPat
         ({"sources": "a", "claims": []}, "empty_list", "claims"),
         ({"evidence": "a", "claim": ""}, "empty_text", "claim"),
         ({"sources": "a", "answer": " "}, "empty_text", "answer"),
+        ({"sources": "a", "claims": ["b", "\u4e00"]}, "unknown_text", "claims[1]"),
         ({"sources": "a" * 2001, "claims": "b"}, "text_too_long", "sources"),
         ({"sources": "a", "claims": ["b"] * 9}, "too_many_texts", "claims"),
         ({"sources": "a", "answer": "It rains. " * 9}, "too_many_texts", "answer"),
