@@ -39,7 +39,6 @@ from cmow.service.model.bundle import (
     TOKENIZER,
     Dims,
     Manifest,
-    Relatedness,
     TableDtype,
     Training,
     file_entry,
@@ -61,7 +60,7 @@ from export.ops.hybrid_body import DOMAIN, hybrid_encode_function
 from export.ops.pairs_body import encode_pairs_function
 from export.ops.signatures import ENCODE_PAIRS, HYBRID_ENCODE, VERSION, Signature
 from training.bundle.base import Base, load_base, load_base_projection
-from training.bundle.pairs import load_calibration, load_pairs
+from training.bundle.pairs import Rules, load_calibration, load_pairs
 from training.bundle.projection import load_projection
 from training.bundle.scorer import Scorer
 from training.bundle.weights import save_graphs
@@ -213,7 +212,7 @@ def dims_of(sizes: dict[str, Any]) -> Dims:
     return Dims(**{name: size for name, size in sizes.items() if name in Dims.__struct_fields__})
 
 
-def write_bundle(scorer: Scorer, base: Base, config: ExportConfig, recipe: Recipe, related: Relatedness) -> None:
+def write_bundle(scorer: Scorer, base: Base, config: ExportConfig, recipe: Recipe, rules: Rules) -> None:
     """Write the bundle of ``scorer`` to ``config.out``, its metrics still empty."""
     config.out.mkdir(parents=True, exist_ok=True)
     graphs = {graph: trace_graph(scorer, graph, config.table_dtype) for graph in GRAPHS}
@@ -227,7 +226,7 @@ def write_bundle(scorer: Scorer, base: Base, config: ExportConfig, recipe: Recip
         labels=list(NLI_LABELS),
         max_tokens=config.max_tokens,
         paraphrase_threshold=scorer.calibration.paraphrase_threshold,
-        relatedness=related,
+        **rules._asdict(),
         files={name: file_entry(config.out / name) for name in FILES},
         training=Training(recipe=recipe.commands, config=scorer.sizes, metrics={}, sources=recipe.sources),
     )
@@ -244,13 +243,13 @@ def export_bundle(config: ExportConfig) -> None:
         projection, recipe = load_projection(config.similarity), Recipe.read(config.similarity).after(recipe)
     scorer = Scorer(base.encoder, projection, pairs).eval()
     balance_heads(scorer, Tokenizer(base.tokenizer, MAX_TOKENS))
-    known, related = load_calibration(config.pair_heads)
+    known, rules = load_calibration(config.pair_heads)
     scorer.calibrate(known)
     recipe = recipe.then(command_line("export.to_onnx", config), [])
-    write_bundle(scorer, base, config, recipe, related)
+    write_bundle(scorer, base, config, recipe, rules)
     if config.data is not None:
         scorer.calibrate(calibrated(config.out, config.data, scorer.calibration))
-        write_bundle(scorer, base, config, recipe, related)
+        write_bundle(scorer, base, config, recipe, rules)
         finish(config.out, config.data)
 
 

@@ -8,7 +8,8 @@ regression of its logit, and the cosine above which two sentences count as parap
 of several sources: each source weighs the same, and in it both classes. MRPC stays unseen by all that is fitted.
 Relatedness is a linear regression (`cmow.service.model.relatedness`) of the scores that people gave, SICK's and those
 of the STS Benchmark, each on its own scale brought to 0..1 and weighing the same. Temperature and relatedness, four
-numbers, are fitted on dev splits: cosine and head have learned the training scores, the cosine more by heart.
+numbers, are fitted on dev splits: cosine and head have learned the training scores, the cosine more by heart. What
+verdicts are decided by is fitted as `training.verdicts` says.
 
 Letters: P pairs.
 """
@@ -18,19 +19,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from msgspec import structs
-from numpy.typing import NDArray
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression
 
-from cmow.service.model.bundle import Manifest, Relatedness, load_bundle, read_manifest, write_manifest
+from cmow.service.model.bundle import Manifest, Relatedness, load_bundle, write_manifest
 from cmow.service.model.engine import Engine
+from cmow.service.model.verdicts.same import logit
+from training.bundle.manifest import add_command, update_training
 from training.bundle.scorer import Calibration
 from training.data.files import DataError, split_files, warn
-from training.data.labelled import GOLD_FOLDERS, LabelledPairs, TextPair, read_split
+from training.data.labelled import GOLD_FOLDERS, LabelledPairs, read_split
 from training.data.recipe import command_line
 from training.errors import one_line_errors
 from training.evaluate import dev_metrics
@@ -38,9 +39,16 @@ from training.minimal_pairs.generate import pairs as minimal_pairs
 from training.minimal_pairs.labels import labelled
 from training.minimal_pairs.words import Lexicon
 from training.options import parse_options
-from training.pairs.calibrate import best_temperature, best_threshold, class_weights, three_way_dev
-
-Floats = NDArray[np.floating[Any]]
+from training.pairs.calibrate import (
+    Judged,
+    best_temperature,
+    best_threshold,
+    class_weights,
+    platt,
+    three_way_dev,
+)
+from training.verdicts.claims import fit_claims
+from training.verdicts.same import fit_same, same_sources
 
 # Of scores brought to 0..1: what people call the same, and what they do not. Between them they disagree.
 SAME_SCORE, OTHER_SCORE = 0.8, 0.6
@@ -53,13 +61,6 @@ class CalibrationConfig:
 
     data: Path = field(metadata={"help": "data folder (see training/data/files.py)"})
     bundle: Path = field(default=Path("runs/bundle"), metadata={"help": "bundle folder, whose manifest is rewritten"})
-
-
-class Judged(NamedTuple):
-    """Pairs of texts [P], and whether they say the same [P]."""
-
-    texts: list[TextPair]
-    same: NDArray[np.bool_]
 
 
 def calibrated(folder: Path, data: Path, before: Calibration) -> Calibration:
@@ -75,18 +76,9 @@ def calibrated(folder: Path, data: Path, before: Calibration) -> Calibration:
     same = np.concatenate([source.same for source in sources])
     weights = np.concatenate([class_weights(source.same, 0.5) for source in sources])
     texts = [pair for source in sources for pair in source.texts]
-    logits = (_logit(engine.answer("paraphrase", texts)) - before.paraphrase_shift) / before.paraphrase_scale
+    logits = (logit(engine.answer("paraphrase", texts)) - before.paraphrase_shift) / before.paraphrase_scale
     threshold = best_threshold(engine.answer("similarity", texts), same, weights)
     return Calibration(temperature, *platt(logits, same, weights), threshold)
-
-
-def platt(logits: Floats, same: NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
-    """Scale and shift of ``logits`` [P] under which their sigmoid is the probability of ``same``, by ``weights`` [P].
-
-    Platt, "Probabilistic Outputs for Support Vector Machines" (1999).
-    """
-    fitted = LogisticRegression(C=np.inf).fit(logits[:, None], same, sample_weight=weights * len(same))
-    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
 
 
 def paraphrase_sources(data: Path) -> Iterator[Judged]:
@@ -102,12 +94,6 @@ def paraphrase_sources(data: Path) -> Iterator[Judged]:
     pairs = labelled(minimal_pairs(Lexicon.harvest(data, "train"), 1, MINIMAL_PAIRS))
     rows = np.flatnonzero(~np.isnan(pairs.paraphrase))
     yield Judged([pairs.texts[row] for row in rows], pairs.paraphrase[rows] > 0.5)
-
-
-def _logit(probabilities: Floats) -> Floats:
-    """Of probabilities [P] in float32, which are 1 from a logit of 17 on."""
-    inner = np.clip(probabilities.astype(np.float64), 1e-9, 1 - 1e-7)
-    return np.asarray(np.log(inner / (1 - inner)))
 
 
 def _temperature(engine: Engine, data: Path) -> float:
@@ -137,22 +123,15 @@ def fit_relatedness(engine: Engine, data: Path) -> Relatedness:
 
 
 def finish(folder: Path, data: Path) -> Manifest:
-    """Fit relatedness, score the dev splits, and write both into the manifest of the bundle in ``folder``."""
+    """Fit relatedness and verdicts, score the dev splits, and write all that into the manifest in ``folder``."""
     bundle = load_bundle(folder)
-    related = fit_relatedness(Engine(bundle), data)
-    write_manifest(folder, structs.replace(bundle.manifest, relatedness=related))
+    engine = Engine(bundle)
+    related, same = fit_relatedness(engine, data), fit_same(engine, list(same_sources(data)))
+    fitted = structs.replace(bundle.manifest, relatedness=related, same=same, claims=fit_claims(bundle, data))
+    write_manifest(folder, fitted)
     if not (metrics := dev_metrics(Engine(load_bundle(folder)), data)):
         warn(f"{data}: nothing is scored: found no dev* in {', '.join(GOLD_FOLDERS.values())}")
     return update_training(folder, metrics=metrics)
-
-
-def update_training(folder: Path, **changes: object) -> Manifest:
-    """Rewrite the manifest in ``folder`` with other fields in its record of the training."""
-    manifest = read_manifest(folder)
-    training = structs.replace(manifest.training, **changes)
-    manifest = structs.replace(manifest, training=training)
-    write_manifest(folder, manifest)
-    return manifest
 
 
 def main(config: CalibrationConfig) -> None:
@@ -161,9 +140,8 @@ def main(config: CalibrationConfig) -> None:
         if not split_files(config.data, "dev", tuple(GOLD_FOLDERS.values())):
             raise DataError(f"{config.data}: expected dev* in {', '.join(GOLD_FOLDERS.values())}, found none")
         manifest = finish(config.bundle, config.data)
-        commands = [*manifest.training.recipe, command_line("training.calibration", config)]
-        update_training(config.bundle, recipe=list(dict.fromkeys(commands)))
-    print(manifest.relatedness)
+        add_command(config.bundle, command_line("training.calibration", config))
+    print(manifest.relatedness, manifest.same, manifest.claims)
 
 
 if __name__ == "__main__":

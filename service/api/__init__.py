@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from cmow.service.api import compare, compose, openai, rerank, score, tei, zero_shot
+from cmow.service.api import check, compare, compose, openai, rerank, same, score, tei, zero_shot
 
 router = APIRouter()
-for module in (tei, openai, rerank, score, zero_shot, compose, compare):
+for module in (tei, openai, rerank, score, zero_shot, same, check, compose, compare):
     router.include_router(module.router)

@@ -82,6 +82,25 @@ class Relatedness(Record, frozen=True):
     intercept: float = 0.0
 
 
+Probability = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Same(Record, frozen=True):
+    """What counts as the same (``verdicts/same.py``); unfitted, every cosine, and the paraphrase head as it answers."""
+
+    similarity: Annotated[float, Meta(ge=-1, le=1)] = -1.0
+    scale: float = 1.0
+    shift: float = 0.0
+    contradiction: Probability = 0.5
+
+
+class Claims(Record, frozen=True):
+    """From which probabilities a claim is supported or contradicted (``verdicts/claims.py``)."""
+
+    supported: Probability = 0.5
+    contradicted: Probability = 0.5
+
+
 class Manifest(Record, frozen=True, kw_only=True):
     """Content of ``manifest.json``; ``labels`` are the entailment columns in order, the threshold is a cosine."""
 
@@ -94,6 +113,8 @@ class Manifest(Record, frozen=True, kw_only=True):
     max_tokens: Positive
     paraphrase_threshold: Annotated[float, Meta(ge=-1, le=1)]
     relatedness: Relatedness
+    same: Same = Same()
+    claims: Claims = Claims()
     files: dict[str, FileEntry]
     training: Training
 

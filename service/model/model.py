@@ -17,6 +17,9 @@ from cmow.service.errors import ClosedError, ModelNotFoundError, SchemaError
 from cmow.service.model.bundle import Manifest, load_bundle
 from cmow.service.model.engine import Engine, EngineOptions, Floats, Ints, TaskName, with_itself
 from cmow.service.model.ranking import TEMPLATE, best_first, hypotheses, label_scores
+from cmow.service.model.verdicts.claims import Asked, Checked, Claim, check_steps, sentences_of
+from cmow.service.model.verdicts.same import Match, Matches, Thresholds, same_steps
+from cmow.service.model.verdicts.steps import Steps, T, advance
 from cmow.service.model.work import LongTexts, Scored, UnknownTexts, Work
 from cmow.service.options.defaults import BUNDLE, GPU_MIN_TOKENS, MAX_TEXT_CHARS, MOST_THREADS, Provider
 from cmow.service.text.columns import as_texts
@@ -141,8 +144,7 @@ class Model:
         """``documents`` by their cosine with ``query``, the best first; all, or the ``top_n`` best."""
         if top_n is not None and top_n < 1:
             raise SchemaError(f"top_n: expected a number from 1 on, or None for all, got {top_n}", "top_n")
-        texts = as_texts(documents, "documents")
-        texts = [texts] if isinstance(texts, str) else texts
+        texts = _listed(documents, "documents")
         scores = self._of_pairs("similarity", query, texts, ("query", "documents"), truncate)
         return [Ranked(row, float(scores[row]), texts[row]) for row in best_first(scores)[:top_n]]
 
@@ -150,12 +152,41 @@ class Model:
         self, text: str, labels: Any, template: str = TEMPLATE, multi_label: bool = False, truncate: bool = False
     ) -> list[Label]:
         """How well each of ``labels`` fits ``text``, the best first; the scores sum to 1 unless ``multi_label``."""
-        names = as_texts(labels, "labels")
-        names = [names] if isinstance(names, str) else names
+        names = _listed(labels, "labels")
         asked = hypotheses(names, template, self.limits)
         probabilities = self._of_pairs("entailment", text, asked, ("text", "labels"), truncate)
         scores = label_scores(probabilities, self.manifest.labels, multi_label)
         return [Label(names[row], float(scores[row])) for row in best_first(scores)]
+
+    def same(
+        self,
+        query: str,
+        candidates: Any,
+        similarity: float | None = None,
+        paraphrase: float | None = None,
+        contradiction: float | None = None,
+        truncate: bool = False,
+    ) -> list[Match]:
+        """Whether each of ``candidates`` says the same as ``query``, the best first.
+
+        It does where its cosine with the query is at least ``similarity``, the probability of a paraphrase at least
+        ``paraphrase`` and that of a contradiction at most ``contradiction``; the bundle has the defaults.
+        """
+        thresholds = Thresholds.of(self.manifest.same, similarity, paraphrase, contradiction)
+        sides = Sides(query, _listed(candidates, "candidates"), ("query", "candidates"))
+        return self.follow(self.same_steps(sides, thresholds, _long(truncate))).matches
+
+    def check(self, sources: Any, claims: Any = None, answer: str | None = None) -> list[Claim]:
+        """What ``sources``, texts of any length, say of each of ``claims``, or of each sentence of an ``answer``.
+
+        A claim of which the model knows no token is an error.
+        """
+        if (claims is None) == (answer is None):
+            found = "neither" if claims is None else "both"
+            raise SchemaError(f"claims: expected either claims or an answer, got {found}", "claims")
+        given = TextList("sources", as_texts(sources, "sources"))
+        asked = TextList("claims", as_texts(claims, "claims")) if answer is None else TextList("answer", answer)
+        return self.follow(self.check_steps(given, asked, split=answer is not None)).claims
 
     def tokenize(self, texts: Any) -> list[list[Token]]:
         """The tokens that the model reads of each of ``texts`` [B]."""
@@ -212,6 +243,27 @@ class Model:
         """The result of ``work``, whose texts have the tokens of ``part``."""
         return work.scored(self.engine.score(work.task, part.packed, work.pairs), part)
 
+    def same_steps(self, sides: Sides, thresholds: Thresholds, long: LongTexts) -> Steps[Matches]:
+        """What judges whether the pairs of ``sides``, a query and its candidates, say the same."""
+        work, manifest = self.pairs("similarity", sides, long), self.manifest
+        return same_steps(work, manifest.same, manifest.labels.index("contradiction"), thresholds)
+
+    def check_steps(self, sources: TextList, claims: TextList, split: bool) -> Steps[Checked]:
+        """What checks ``claims``, or their sentences with ``split``, by ``sources``; all is within the limits."""
+        sources.check(self.limits)
+        claims.check(self.limits)
+        asked = sentences_of(claims) if split else Asked(claims)
+        work = replace(self.texts(asked.claims, "refuse"), refuse_unknown=True)
+        return (yield from check_steps(work, asked, sources, self.manifest))
+
+    def follow(self, steps: Steps[T]) -> T:
+        """What ``steps`` come to, here and now."""
+        step = advance(steps, None)
+        while step.work is not None:
+            step = advance(steps, self.run(step.work))
+        verdict: T = step.verdict
+        return verdict
+
     def check_name(self, name: str | None) -> None:
         """Raise ``ModelNotFoundError`` where a client asks for another model than this one."""
         if name is not None and name not in self.names:
@@ -245,6 +297,12 @@ class Model:
 
     def _max_tokens(self, long: LongTexts) -> int | None:
         return self.manifest.max_tokens if long == "refuse" else None
+
+
+def _listed(texts: Any, name: str) -> Sequence[str]:
+    """``texts`` of the field ``name``; a string is one of them."""
+    found = as_texts(texts, name)
+    return [found] if isinstance(found, str) else found
 
 
 def _long(truncate: bool) -> LongTexts:

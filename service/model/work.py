@@ -36,7 +36,7 @@ class Scored:
     ``values`` float32 [P, ...] as in ``cmow.service.model.engine.TASKS``. ``tokens`` counts each distinct text of pairs
     once, ``unknown`` those of them that the vocabulary lacks. ``truncated`` says for each pair (or text) whether it was
     cut to the model's limit, ``unread`` whether the model knows no token of one of its texts, ``empty`` whether one of
-    them has none.
+    them has none, ``doubtful`` whether it knows not every token and the texts are two.
     """
 
     values: Floats
@@ -45,6 +45,7 @@ class Scored:
     truncated: list[bool]
     unread: list[bool]
     empty: list[bool]
+    doubtful: list[bool]
 
 
 @dataclass(frozen=True)
@@ -80,17 +81,18 @@ class Work:
 
     def scored(self, values: Floats, part: Part) -> Scored:
         """The result of the work from the ``values`` [P, ...] of its pairs, whose texts have the tokens of ``part``."""
-        truncated = unread = empty = [False] * len(self.pairs)
+        truncated = empty = nowhere = [False] * len(self.pairs)
         if not part.whole.plain:
             truncated = np.any(part.packed.truncated[self.pairs], axis=1).tolist()
             empty = np.any(part.packed.lengths[self.pairs] == 0, axis=1).tolist()
         counts = part.packed.count(self.unknown_id)
         if counts is None:
-            return Scored(values, part.tokens, 0, truncated, unread, empty)
+            return Scored(values, part.tokens, 0, truncated, nowhere, empty, nowhere)
         nothing_known = (counts == part.packed.lengths)[self.pairs]  # [P, 2]
+        different = self.pairs[:, 0] != self.pairs[:, 1]
+        doubtful = different & (counts > 0)[self.pairs].any(axis=1)
         if self.task in SIMILARITIES:
             # All that is unknown is one token to the model: without this, different texts of it would be the same.
-            apart = nothing_known.all(axis=1) & (self.pairs[:, 0] != self.pairs[:, 1])
-            values = np.where(apart, np.float32(0), values)
+            values = np.where(nothing_known.all(axis=1) & different, np.float32(0), values)
         unread = nothing_known.any(axis=1).tolist()
-        return Scored(values, part.tokens, int(counts.sum()), truncated, unread, empty)
+        return Scored(values, part.tokens, int(counts.sum()), truncated, unread, empty, doubtful.tolist())

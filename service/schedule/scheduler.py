@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TypeVar
 
 from cmow.service.model.model import Model
+from cmow.service.model.verdicts.steps import Step, Steps, advance
 from cmow.service.model.work import Scored, Work
 from cmow.service.observe.metrics import Metrics
 from cmow.service.schedule.admission import Admission
@@ -52,6 +53,22 @@ class Scheduler:
         scored = work.scored(values, job.part)
         self._metrics.truncated.inc(sum(scored.truncated))
         return scored
+
+    async def follow(self, caller: Caller, steps: Steps[T], on_thread: bool = False) -> T:
+        """What ``steps`` come to: each work is admitted, waits and runs as any other, and a failed one ends them.
+
+        With ``on_thread`` they do not hold up the event loop between their works, which costs little ones more.
+        """
+
+        async def following(scored: Scored | None) -> Step:
+            compute = partial(advance, steps, scored)
+            return await self.call(caller, 1, compute) if on_thread else compute()
+
+        step = await following(None)
+        while step.work is not None:
+            step = await following(await self.score(caller, step.work))
+        verdict: T = step.verdict
+        return verdict
 
     async def call(self, caller: Caller, items: int, compute: Callable[[], T]) -> T:
         """``compute()`` on a thread, under the same admission as ``items`` pairs and the caller's deadline.

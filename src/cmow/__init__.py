@@ -16,13 +16,19 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from cmow.service.errors import CmowError
     from cmow.service.model.model import Entailment, Label, Model, Ranked, Token
+    from cmow.service.model.verdicts.claims import Claim, Evidence
+    from cmow.service.model.verdicts.same import Match
 
-__all__ = ["CmowError", "Entailment", "Label", "Model", "Ranked", "Token", "load"]
+__all__ = ["Claim", "CmowError", "Entailment", "Evidence", "Label", "Match", "Model", "Ranked", "Token", "load"]
 
 _HERE = Path(__file__).parent
-_HOMES = {"CmowError": "cmow.service.errors"} | dict.fromkeys(
-    ("Entailment", "Label", "Model", "Ranked", "Token"), "cmow.service.model.model"
-)
+_MODULES = {
+    "cmow.service.errors": ("CmowError",),
+    "cmow.service.model.model": ("Entailment", "Label", "Model", "Ranked", "Token"),
+    "cmow.service.model.verdicts.claims": ("Claim", "Evidence"),
+    "cmow.service.model.verdicts.same": ("Match",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 if not (_HERE / "service").is_dir():
     raise ImportError(

@@ -31,7 +31,7 @@ from tests.tiny_bundle import make_tiny_bundle, make_tokenizer
 from tests.training.tiny_project import write_data
 from training.bundle.base import load_base, load_base_projection
 from training.bundle.from_bundle import read_projection
-from training.bundle.pairs import load_calibration, load_pairs
+from training.bundle.pairs import Rules, load_calibration, load_pairs
 from training.bundle.projection import save_projection
 from training.bundle.rounding import quantise
 from training.bundle.scorer import Calibration, Scorer
@@ -152,7 +152,7 @@ def test_what_was_fitted_comes_back_of_a_bundle(runs: ExportConfig, tmp_path: Pa
     """And is kept where it is exported again without data; a run has nothing fitted."""
     main(replace(runs, out=tmp_path / "fitted", data=write_data(tmp_path / "data")))
     fitted = load_calibration(tmp_path / "fitted")
-    assert fitted != load_calibration(runs.pair_heads) == (Calibration(), Relatedness())
+    assert fitted != load_calibration(runs.pair_heads) == (Calibration(), Rules())
     main(replace(runs, pair_heads=tmp_path / "fitted", out=tmp_path / "again"))
     assert load_calibration(tmp_path / "again") == fitted
 

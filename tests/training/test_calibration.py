@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from msgspec.structs import asdict
 
@@ -12,7 +11,7 @@ from cmow.service.model.engine import Engine
 from tests.tiny_bundle import RELATED, make_tiny_bundle
 from tests.training.tiny_project import labelled, sentences, write_data, write_rows
 from training.bundle.scorer import Calibration
-from training.calibration import CalibrationConfig, calibrated, fit_relatedness, main, paraphrase_sources, platt
+from training.calibration import CalibrationConfig, calibrated, fit_relatedness, main, paraphrase_sources
 from training.data.files import NLI_LABELS
 
 
@@ -70,17 +69,6 @@ def test_what_there_are_no_data_for_stays_and_is_said(
     said = capsys.readouterr().err
     assert "the probability and the threshold of paraphrases stay: found no training pairs of both kinds" in said
     assert "the weights of relatedness stay: found no scored pairs in similarity/*/dev*" in said
-
-
-def test_the_scale_and_shift_that_made_the_labels_are_found() -> None:
-    """Whatever share a source has of the rows: twice as many that weigh half as much change nothing."""
-    chance = np.random.default_rng(0)
-    logits = chance.normal(0, 3, 20_000)
-    same = chance.random(len(logits)) < 1 / (1 + np.exp(1 - 0.5 * logits))
-    weights = np.full(len(logits), 1 / len(logits))
-    assert platt(logits, same, weights) == pytest.approx((0.5, -1), abs=0.05)
-    doubled = [np.concatenate([values, values]) for values in (logits, same, weights / 2)]
-    assert platt(*doubled) == pytest.approx(platt(logits, same, weights), abs=1e-3)
 
 
 def test_every_source_has_pairs_that_say_the_same_and_others(tmp_path: Path) -> None:

@@ -85,7 +85,8 @@ class Adaptation:
         self.engine = Engine(bundle, EngineOptions(threads=threads))
         self.tokenizer = Tokenizer(bundle.tokenizer_path, MAX_TOKENS)
         self.model = load_pairs(bundle.path).eval()
-        self.calibration, self.related = load_calibration(bundle.path)
+        self.calibration, rules = load_calibration(bundle.path)
+        self.related = rules.relatedness
         self.begun = self.task.served(self.model, self.calibration)
 
     @cached_property

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cmow.service.model.bundle import ENTAILMENT, MANIFEST, PARAPHRASE, Bundle, Relatedness, load_bundle
+from cmow.service.model.bundle import ENTAILMENT, MANIFEST, PARAPHRASE, Bundle, Claims, Relatedness, Same, load_bundle
 from training.bundle.from_bundle import initialisers
 from training.bundle.scorer import Calibration
 from training.student.model import CheckpointError
@@ -30,10 +30,18 @@ def load_pairs(path: Path) -> PairModel:
     return pair_model_from(load_bundle(path)) if (path / MANIFEST).exists() else load_pair_model(path)
 
 
-def load_calibration(path: Path) -> tuple[Calibration, Relatedness]:
+class Rules(NamedTuple):
+    """What was fitted and the manifest alone holds, under the names that it has there."""
+
+    relatedness: Relatedness = Relatedness()
+    same: Same = Same()
+    claims: Claims = Claims()
+
+
+def load_calibration(path: Path) -> tuple[Calibration, Rules]:
     """What was fitted on the answers of a bundle; of a run nothing has been."""
     if not (path / MANIFEST).exists():
-        return Calibration(), Relatedness()
+        return Calibration(), Rules()
     bundle = load_bundle(path)
     kept = initialisers(bundle, ENTAILMENT) | initialisers(bundle, PARAPHRASE)
     # A graph has no product with one, and no sum with nothing.
@@ -43,7 +51,7 @@ def load_calibration(path: Path) -> tuple[Calibration, Relatedness]:
         paraphrase_shift=float(kept.get("shift", 0.0)),
         paraphrase_threshold=bundle.manifest.paraphrase_threshold,
     )
-    return fitted, bundle.manifest.relatedness
+    return fitted, Rules(*(getattr(bundle.manifest, name) for name in Rules._fields))
 
 
 def pair_model_from(bundle: Bundle) -> PairModel:

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from cmow.service.text.tokenizer import Tokenizer
 from training.data.files import NLI_LABELS
-from training.data.labelled import LabelledPairs, read_split
+from training.data.labelled import LabelledPairs, TextPair, read_split
 from training.loop.losses import entailment_losses
 from training.pairs.pairset import PairSet, outputs
 from training.student.model import Student
@@ -28,6 +29,13 @@ Floats = NDArray[np.floating[Any]]
 # Share of duplicates in Quora's whole release, 149,263 of 404,290 pairs (Iyer et al., "First Quora Dataset Release:
 # Question Pairs", 2017). A part of it need not be drawn at that rate, so its two classes are weighed to it.
 DUPLICATES = 149_263 / 404_290
+
+
+class Judged(NamedTuple):
+    """Pairs of texts [P], and whether they say the same [P]."""
+
+    texts: list[TextPair]
+    same: NDArray[np.bool_]
 
 
 def best_threshold(scores: Floats, positive: NDArray[np.bool_], weight: NDArray[np.float64]) -> float:
@@ -46,6 +54,15 @@ def best_temperature(logits: Tensor, accepted: Tensor) -> float:
     candidates = torch.logspace(-1, 1, 201)
     losses = [entailment_losses(logits / temperature, accepted).mean() for temperature in candidates]
     return float(candidates[int(torch.stack(losses).argmin())])
+
+
+def platt(logits: Floats, same: NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
+    """Scale and shift of ``logits`` [P] under which their sigmoid is the probability of ``same``, by ``weights`` [P].
+
+    Platt, "Probabilistic Outputs for Support Vector Machines" (1999).
+    """
+    fitted = LogisticRegression(C=np.inf).fit(logits[:, None], same, sample_weight=weights * len(same))
+    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
 
 
 class Reliability(NamedTuple):

@@ -7,6 +7,7 @@ import { EXAMPLES } from "./examples.js";
 import { drawPairs, join, summary } from "./scores.js";
 import { drawTimings } from "./timings.js";
 import { cosine, plural } from "./units.js";
+import { judge } from "./verdicts.js";
 
 const PAUSE = 180; // milliseconds without a key before the sentences are sent
 const FIRST = 20; // sentences that a long list shows at first
@@ -162,6 +163,7 @@ async function start() {
   byId("order").addEventListener("change", draw);
   byId("all").addEventListener("click", showAll);
   window.addEventListener("online", score);
+  byId("verdict-button").addEventListener("click", () => judge(typed()));
   byId("compare-button").addEventListener("click", () => compare(typed()));
   await describeService();
   // A reload keeps what was typed.

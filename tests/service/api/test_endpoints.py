@@ -241,6 +241,8 @@ def test_openapi_documents_every_status(client: TestClient) -> None:
         "/score",
         "/v1/score",
         "/zero-shot",
+        "/same",
+        "/check",
         "/embed/compose",
         "/compare",
     }

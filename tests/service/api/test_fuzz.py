@@ -66,6 +66,19 @@ SHAPES: dict[str, dict[str, Any]] = {
         "hypothesis_template": any_text | any_text.map("{}".join) | st.just("{}"),
         "multi_label": flag,
     },
+    "/same": {
+        "query": any_text,
+        "candidates": st.lists(any_text),
+        "thresholds": st.none()
+        | st.fixed_dictionaries({"similarity": st.floats(-2, 2), "paraphrase": st.floats(-1, 2)}),
+    },
+    "/check": {
+        "sources": texts | st.none(),
+        "evidence": st.none() | texts,
+        "claims": texts | st.none(),
+        "claim": st.none() | texts,
+        "answer": any_text | st.none(),
+    },
     "/embed/compose": {"parts": st.lists(any_text | state), "return_state": flag, "truncate": flag},
     "/compare": {"sentence1": texts, "sentence2": texts, "runs": st.integers(0, 2), "baseline": st.none() | any_text},
 }

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cmow.service.model.engine import Engine
-from cmow.service.model.model import MODES, Mode
+from cmow.service.model.model import MODES, UNBOUNDED, Mode, Model
 from cmow.service.options.settings import Settings
 from cmow.service.serve.app import create_app
 from tests.browser import browser, served
@@ -106,6 +106,35 @@ def test_the_first_example_is_scored_at_once_and_no_other_host_is_asked(visit: V
     assert {f"{url}similarity", f"{url}entailment", f"{url}page/page.css"} <= set(visit.addresses)
     assert [address for address in visit.addresses if not address.startswith(url)] == []
     assert visit.console == []
+
+
+@pytest.mark.parametrize("question", ["same", "check"])
+def test_verdicts_are_those_of_the_model(visit: Visit, url: str, engine: Engine, question: str) -> None:
+    page, sentence, lines = visit.open(url), "A man is playing guitar", ["it rains", "a man is playing guitar"]
+    page.get_by_label("Sentence", exact=True).fill(sentence)
+    page.get_by_label("Compared with").fill("\n".join(lines))
+    page.locator("#verdict-task").select_option(question)
+    page.locator("#verdict-button").click()
+    page.locator("#verdicts td").first.wait_for()
+    model = Model(engine, UNBOUNDED)
+    if question == "same":
+        expected = [(match.candidate, match.reason or "the same") for match in model.same(sentence, lines)]
+    else:
+        expected = [(claim.claim, claim.label) for claim in model.check(sentence, lines)]
+    cells = texts(page, "#verdicts td")
+    assert list(zip(cells[::3], cells[1::3], strict=True)) == expected
+    assert page.locator("#verdict-status").inner_text() == "2 judged."
+
+
+def test_a_verdict_that_fails_says_why(visit: Visit, url: str) -> None:
+    page = visit.open(url)
+    page.get_by_label("Compared with").fill("\n".join(["dog"] * (MAX_PAIRS + 1)))
+    page.locator("#verdict-button").click()
+    alert = page.locator("#verdict-notice")
+    alert.filter(has_text="too_many_pairs").wait_for()
+    page.get_by_label("Compared with").fill("")
+    page.locator("#verdict-button").click()
+    alert.filter(has_text="Nothing to judge").wait_for()
 
 
 def test_text_is_never_markup(visit: Visit, url: str) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.loop.losses import entailment_losses
-from training.pairs.calibrate import best_temperature, best_threshold, class_weights, expected_calibration_error
+from training.pairs.calibrate import best_temperature, best_threshold, class_weights, expected_calibration_error, platt
 
 
 @given(
@@ -53,3 +53,14 @@ def test_classes_weigh_as_asked_whatever_their_counts() -> None:
     assert weights.sum() == pytest.approx(1)
     assert weights[positive].sum() == pytest.approx(0.25)
     assert class_weights(np.array([True]), 0.25).tolist() == [0.25]
+
+
+def test_the_scale_and_shift_that_made_the_labels_are_found() -> None:
+    """Whatever share a source has of the rows: twice as many that weigh half as much change nothing."""
+    chance = np.random.default_rng(0)
+    logits = chance.normal(0, 3, 20_000)
+    same = chance.random(len(logits)) < 1 / (1 + np.exp(1 - 0.5 * logits))
+    weights = np.full(len(logits), 1 / len(logits))
+    assert platt(logits, same, weights) == pytest.approx((0.5, -1), abs=0.05)
+    doubled = [np.concatenate([values, values]) for values in (logits, same, weights / 2)]
+    assert platt(*doubled) == pytest.approx(platt(logits, same, weights), abs=1e-3)
