@@ -1,6 +1,6 @@
 """The average of students that went on from one: what they agree on stays, what each happened on cancels out.
 
-    python -m training.average --runs runs/seed1 runs/seed2 --data DIR [--out runs/student]
+    python -m training.average --runs runs/seed1 runs/seed2 --data DIR [--out runs/average]
 
 Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing
 inference time" (ICML 2022), its uniform soup.
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from cmow.service.text.tokenizer import Tokenizer
+from training.data.inputs import PAIRS, labelled_files, made_files
 from training.data.recipe import Recipe
 from training.errors import one_line_errors
 from training.loop.run import Run
@@ -34,7 +35,7 @@ class AverageConfig:
 
     runs: list[Path] = field(metadata={"help": "run folders of training.finetune, two or more"})
     data: Path = field(metadata={"help": "data folder, for the calibration"})
-    out: Path = field(default=Path("runs/student"), metadata={"help": "folder of the average"})
+    out: Path = field(default=Path("runs/average"), metadata={"help": "folder of the average"})
     max_tokens: int = field(default=64, metadata={"help": "longer sentences are cut"})
 
 
@@ -60,9 +61,11 @@ def main(config: AverageConfig) -> None:
     """Average, calibrate again and save."""
     if len(config.runs) < 2:
         raise CheckpointError(f"expected two runs or more, got {len(config.runs)}")
+    averaged = [path for folder in config.runs for path in made_files(folder)]
+    run = Run(config.out, config, [*averaged, *labelled_files(config.data, *PAIRS)])
     student = average([load_student(run) for run in config.runs]).eval()
     tokenizer = Tokenizer(config.runs[0] / TOKENIZER, config.max_tokens)
-    run = Run(config.out, config)
+    run.begin()
     run.log(event="done", **calibrate(student, config.data, tokenizer))
     save_student(student, config.out)
     shutil.copy(config.runs[0] / TOKENIZER, config.out)

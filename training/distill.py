@@ -21,14 +21,14 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from cmow.service.text.tokenizer import PackedTokens, Tokenizer
+from training.data.inputs import made_files
 from training.data.labelled import read_split
 from training.data.recipe import Recipe, command_line
 from training.errors import one_line_errors
-from training.loop.device import DEVICE, Device
 from training.loop.losses import distill_loss
 from training.loop.parallel import Processes, processes
 from training.loop.run import Optimisers, Run, shuffled_epochs, train
-from training.options import AtLeastTwo, parse_options
+from training.options import DEVICE, AtLeastTwo, Device, parse_options
 from training.student.model import Embedder, Student, StudentConfig, load_student, save_student
 from training.student.packing import batch, placed, tokenize
 from training.student.vocabulary import check_vocabulary, read_vocabulary
@@ -87,23 +87,31 @@ def start_student(config: DistillConfig, vocab_size: int, similarity_dim: int) -
     return student
 
 
+def inputs(config: DistillConfig) -> list[Path]:
+    """What a run reads."""
+    dev = split_files(config.data, "dev", ("similarity",))
+    return [*dev, *made_files(config.teacher_cache), *made_files(config.start)]
+
+
 @dataclass(frozen=True)
 class Distillation:
-    """What a run reads: the teacher's ``cache``, its tokenised ``sentences``, and the ``dev`` splits."""
+    """A run's ``folder``, and what it reads: the teacher's ``cache``, its tokenised ``sentences``, ``dev`` splits."""
 
     config: DistillConfig
+    folder: Run
     cache: TeacherCache
     tokenizer: Tokenizer
     sentences: PackedTokens
     dev: SimilarityDev
 
     @staticmethod
-    def open(config: DistillConfig) -> Distillation:
-        """Read everything that ``config`` names."""
+    def open(config: DistillConfig, world: Processes) -> Distillation:
+        """Read everything that ``config`` names; ``StaleError`` where its folder holds another run."""
+        folder = Run(config.out, config, inputs(config), world.first)
         cache = TeacherCache.complete(config.teacher_cache)
         tokenizer = Tokenizer(config.teacher_cache / "tokenizer.json", config.max_tokens)
         sentences = tokenize(tokenizer, cache.sentences[: cache.done])
-        return Distillation(config, cache, tokenizer, sentences, SimilarityDev(config.data, tokenizer))
+        return Distillation(config, folder, cache, tokenizer, sentences, SimilarityDev(config.data, tokenizer))
 
     @property
     def vocab_size(self) -> int:
@@ -134,13 +142,13 @@ class Distillation:
         schedule = shuffled_epochs(
             len(self.sentences), config.batch, config.epochs, config.seed, config.checkpoint_steps
         )
-        train(Run(config.out, config, world.first), student, optimisers, schedule, losses, evaluate, world)
+        train(self.folder, student, optimisers, schedule, losses, evaluate, world)
 
 
 def distill(config: DistillConfig, world: Processes) -> Student:
     """Run or go on with the distillation that ``config`` describes; returns the trained student."""
     torch.manual_seed(config.seed)
-    distillation = Distillation.open(config)
+    distillation = Distillation.open(config, world)
     student = start_student(config, distillation.vocab_size, distillation.similarity_dim).to(world.device)
     distillation.run(student, world, lambda: save(student, config))
     return student

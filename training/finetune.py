@@ -24,15 +24,15 @@ from torch import Tensor
 
 from cmow.service.text.tokenizer import PackedTokens, Tokenizer
 from training.data.files import DataError, split_files
+from training.data.inputs import PAIRS, labelled_files, made_files
 from training.data.labelled import GOLD_FOLDERS, LabelledPairs, read_labelled, read_split
 from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below
 from training.errors import one_line_errors
-from training.loop.device import DEVICE, Device
 from training.loop.losses import binary_losses, correlation_loss, distill_loss, entailment_losses, mixed, soft_losses
 from training.loop.parallel import one_process
 from training.loop.run import Optimisers, Rows, Run, Schedule, shuffled_batches, train
-from training.options import AtLeastTwo, Natural, Share, Temperature, parse_options
+from training.options import DEVICE, AtLeastTwo, Device, Natural, Share, Temperature, parse_options
 from training.pairs.calibrate import calibrate
 from training.pairs.pairset import PairBatch, PairSet, outputs
 from training.student.documents import DocumentTokens, make_documents
@@ -198,9 +198,16 @@ def start_student(config: FinetuneConfig) -> Student:
     return student
 
 
+def inputs(config: FinetuneConfig) -> list[Path]:
+    """What a run reads."""
+    judged = None if config.gold_only else config.pair_labels
+    folders = (config.student, config.teacher_cache, judged)
+    return [*labelled_files(config.data, *PAIRS), *(path for folder in folders for path in made_files(folder))]
+
+
 def finetune(config: FinetuneConfig) -> Student:
     """Run or go on with the fine-tuning that ``config`` describes; returns the trained student."""
-    world = one_process(config.device)
+    world, run = one_process(config.device), Run(config.out, config, inputs(config))
     torch.manual_seed(config.seed)
     student, cache = start_student(config).to(world.device), TeacherCache.complete(config.teacher_cache)
     tokenizer = Tokenizer(config.student / "tokenizer.json", config.max_tokens)
@@ -222,7 +229,6 @@ def finetune(config: FinetuneConfig) -> Student:
     steps = config.epochs * (len(pairs) // config.batch)
     batches = training_batches(pairs, len(gold), len(sentences), config)
     schedule = Schedule(batches, min(steps, config.max_steps or steps), config.checkpoint_steps)
-    run = Run(config.out, config)
     train(run, student.train(), optimisers, schedule, losses, evaluate, world)
     run.log(event="done", **calibrate(student.eval(), config.data, tokenizer))
     save(student, config)

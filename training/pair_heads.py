@@ -27,12 +27,13 @@ from tqdm import tqdm
 from cmow.service.text.tokenizer import Tokenizer
 from training.bundle.base import load_base
 from training.bundle.pairs import load_pairs
+from training.data.inputs import PAIRS, labelled_files, made_files, text_files
 from training.data.labelled import GOLD_FOLDERS, LabelledPairs, read_split
 from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below
 from training.errors import one_line_errors
 from training.evaluation.metrics import correlations
-from training.loop.device import DEVICE, Device, mixed_precision
+from training.loop.device import mixed_precision
 from training.loop.losses import binary_losses, entailment_losses, mixed, soft_losses
 from training.loop.optim import RowAdam
 from training.loop.parallel import one_process
@@ -41,7 +42,7 @@ from training.minimal_pairs.generate import dev_items
 from training.minimal_pairs.generate import pairs as minimal_pairs
 from training.minimal_pairs.labels import labelled
 from training.minimal_pairs.words import Lexicon
-from training.options import Natural, Share, parse_options
+from training.options import DEVICE, Device, Natural, Share, parse_options
 from training.pairs.encoded import Encoded, encoded
 from training.pairs.pairset import PairBatch, PairSet
 from training.student.heads import Standardise
@@ -234,11 +235,19 @@ def _told_right(logits: Tensor, accepted: NDArray[np.bool_]) -> float:
     return float(accepted[np.arange(len(accepted)), predicted].mean())
 
 
+def inputs(config: PairHeadsConfig) -> list[Path]:
+    """What a run reads."""
+    folders = (config.base, config.pair_labels, config.start)
+    read = [*labelled_files(config.data, *PAIRS), *text_files(config.data)]
+    return [*read, *(path for folder in folders for path in made_files(folder))]
+
+
 def run(config: PairHeadsConfig) -> PairModel:
     """Run or go on with the training that ``config`` describes; returns the trained model."""
     if config.threads:
         torch.set_num_threads(config.threads)
     world, base = one_process(config.device), load_base(config.base)
+    folder = Run(config.out, config, inputs(config))
     torch.manual_seed(config.seed)
     tokenizer = Tokenizer(base.tokenizer, config.max_tokens)
     pairs = encoded(training_pairs(config, tokenizer), base.encoder, world.device)
@@ -261,10 +270,10 @@ def run(config: PairHeadsConfig) -> PairModel:
     steps = config.epochs * (len(pairs.pairs) // config.batch)
     steps = min(steps, config.max_steps or steps)
     if config.minutes:
-        steps = min(steps, _steps_in(config, pairs, model, world.device))
+        steps = folder.begun_steps() or min(steps, _steps_in(config, pairs, model, world.device))
     epochs = (pairs.pairs.batches(config.batch, config.seed, epoch) for epoch in count())
     schedule = Schedule(chain.from_iterable(epochs), steps, config.checkpoint_steps, cooldown=config.cooldown)
-    train(Run(config.out, config), model.train(), optimiser, schedule, step_losses, evaluate, world)
+    train(folder, model.train(), optimiser, schedule, step_losses, evaluate, world)
     return model
 
 

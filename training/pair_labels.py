@@ -22,20 +22,20 @@ from tqdm import tqdm
 
 import cmow
 from cmow.service.model.bundle import read_manifest
+from training.data.inputs import made_files, text_files
 from training.data.labelled import GOLD_FOLDERS, LabelledPairs, read_split
 from training.data.recipe import Recipe, command_line
 from training.data.sentences import distinct_sentences
 from training.data.sources import sources_below
-from training.errors import TeacherError, one_line_errors
-from training.loop.device import DEVICE, Device
+from training.errors import one_line_errors
 from training.loop.pace import Pace
 from training.loop.parallel import one_process
-from training.options import Natural, parse_options
+from training.options import DEVICE, Device, Natural, parse_options
 from training.pairs.kinds import Counts
 from training.pairs.mining import Mine
 from training.pairs.neighbours import Neighbours
 from training.teachers.blocks import blocks_of
-from training.teachers.cache import PairCache, TeacherCache, read_state, write_state
+from training.teachers.cache import PairCache, TeacherCache, ensure_cache, read_state, write_state
 from training.teachers.cross_encoder import PairTeacher
 from training.teachers.pair_tokens import PairTokenizer, PairTokens
 
@@ -90,14 +90,16 @@ def mining_recipe(config: PairLabelsConfig) -> Recipe:
 
 
 def open_for_writing(config: PairLabelsConfig, device: torch.device) -> PairCache:
-    """The cache in ``config.out``, made if it is not there; ``TeacherError`` where it holds other pairs."""
-    identity: dict[str, object] = {"teacher": str(config.teacher), "mined": config.mined, "seed": config.seed}
-    identity |= config.unusual() | ({"bundle": str(config.bundle)} if config.bundle else {})
-    state = config.out / "state.json"
-    if not state.exists():
-        return PairCache.create(config.out, collect_pairs(config, device), identity)
-    if (found := read_state(config.out)["identity"]) != identity:
-        raise TeacherError(f"{config.out}: made with {found}, asked for {identity}")
+    """The cache in ``config.out``, made if it is not there; ``StaleError`` where it is one of other options or data."""
+    mined_by = config.bundle or config.teacher_cache
+    options = {name: getattr(config, name) for name in ("teacher", "mined", "seed", *Counts.names())}
+    files = [*text_files(config.data), *made_files(config.teacher), *made_files(mined_by)]
+    ensure_cache(
+        config.out,
+        {**options, "teacher": str(config.teacher), "mined_by": str(mined_by)},
+        files,
+        lambda: PairCache.create(config.out, collect_pairs(config, device)),
+    )
     return PairCache.open(config.out, "r+")
 
 

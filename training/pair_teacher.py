@@ -21,15 +21,16 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
+from training.data.inputs import PAIRS, labelled_files, made_files
 from training.data.labelled import GOLD_FOLDERS, LabelledPairs, read_split
 from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below, teacher_source
 from training.errors import one_line_errors
-from training.loop.device import DEVICE, Device, mixed_precision, sent
+from training.loop.device import mixed_precision, sent
 from training.loop.losses import entailment_losses
 from training.loop.parallel import one_process
 from training.loop.run import Run, Schedule, train
-from training.options import Natural, parse_options
+from training.options import DEVICE, Device, Natural, parse_options
 from training.pairs.neighbours import Neighbours
 from training.pairs.questions import balanced_questions
 from training.teachers.cache import TeacherCache
@@ -142,9 +143,14 @@ class TeacherOptimiser:
         self.adam.load_state_dict(state)
 
 
+def inputs(config: PairTeacherConfig) -> list[Path]:
+    """What a run reads."""
+    return [*labelled_files(config.data, *PAIRS), *made_files(config.teacher_cache), *made_files(config.encoder)]
+
+
 def teach(config: PairTeacherConfig) -> PairTeacher:
     """Run or go on with the fine-tuning that ``config`` describes; returns the trained teacher."""
-    world = one_process(config.device)
+    world, run = one_process(config.device), Run(config.out, config, inputs(config))
     torch.manual_seed(config.seed)
     teacher = PairTeacher.pretrained(config.encoder, config.max_tokens, world.device)
     pairs, dev = training_pairs(config), PairDev(config.data, config.dev_rows)
@@ -160,7 +166,7 @@ def teach(config: PairTeacherConfig) -> PairTeacher:
 
     optimiser = TeacherOptimiser(teacher, config)
     schedule = Schedule(iter(batches), len(batches), config.checkpoint_steps, warmup=0.06)
-    train(Run(config.out, config), teacher.model, optimiser, schedule, losses, evaluate, world)
+    train(run, teacher.model, optimiser, schedule, losses, evaluate, world)
     return teacher
 
 

@@ -31,19 +31,19 @@ from cmow.service.text.tokenizer import Tokenizer
 from training.bundle.base import Base, load_base, load_base_projection
 from training.bundle.projection import Projection, RoundedStates, save_projection
 from training.data.files import DataError, plain_sentences
+from training.data.inputs import labelled_files, made_files, text_files
 from training.data.labelled import read_split
 from training.data.recipe import Recipe, command_line
 from training.data.sentences import task_sentences
 from training.data.sources import sources_below
 from training.errors import one_line_errors
-from training.loop.device import DEVICE, Device
 from training.loop.losses import correlation_loss, distill_loss
 from training.loop.parallel import one_process
 from training.loop.run import Run, Schedule, train
 from training.minimal_pairs.generate import HELD_OUT_NAMES, dev_items, triples
 from training.minimal_pairs.relations import Triple
 from training.minimal_pairs.words import Lexicon
-from training.options import AtLeastTwo, Natural, parse_options
+from training.options import DEVICE, AtLeastTwo, Device, Natural, parse_options
 from training.student.heads import SimilarityHead
 
 
@@ -267,10 +267,11 @@ def run(config: SimilarityHeadConfig) -> Projection:
     if config.threads:
         torch.set_num_threads(config.threads)
     world, base = one_process(config.device), load_base(config.base)
+    read = [*labelled_files(config.data, "similarity"), *text_files(config.data), *made_files(config.base)]
+    folder = Run(config.out, config, read)
     begun = load_base_projection(config.base)
     material, dev = Material.of(config, base, begun, world.device), Dev(config, base, begun, world.device)
     head, before = begun.head().to(world.device), begun.head().to(world.device)
-    folder = Run(config.out, config)
     folder.log(event="before", **dev.score(before))
 
     def evaluate() -> dict[str, float]:

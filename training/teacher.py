@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from training.data.atomic import replace_bytes
+from training.data.inputs import made_files, text_files
 from training.data.recipe import Recipe, command_line
 from training.data.sentences import distinct_sentences
 from training.data.sources import sources_below, teacher_source
-from training.errors import TeacherError, one_line_errors
-from training.loop.device import DEVICE, Device
+from training.errors import one_line_errors
 from training.loop.pace import Pace
 from training.loop.parallel import one_process
-from training.options import Natural, parse_options
+from training.options import DEVICE, Device, Natural, parse_options
 from training.teachers.blocks import blocks_of
-from training.teachers.cache import TeacherCache, read_state, write_state
+from training.teachers.cache import TeacherCache, ensure_cache, read_state, write_state
 from training.teachers.sentence import SentenceTeacher, save_tokenizer
 
 
@@ -46,22 +47,23 @@ class TeacherConfig:
 
 
 def open_for_writing(config: TeacherConfig, dim: int) -> tuple[list[str], np.memmap[Any, Any], int]:
-    """(sentences, writable targets, rows done): the cache in ``config.out``, made if it is not there."""
-    identity = {name: getattr(config, name) for name in ("teacher", "plain", "max_tokens", "seed")}
-    state = config.out / "state.json"
-    if state.exists():
-        found = read_state(config.out)
-        if found["identity"] != identity:
-            raise TeacherError(f"{config.out}: made with {found['identity']}, asked for {identity}")
-        cache = TeacherCache.open(config.out)
-        return cache.sentences, np.load(config.out / "targets.npy", mmap_mode="r+"), cache.done
+    """(sentences, writable targets, rows done): the cache in ``config.out``, made if it is not there.
+
+    ``StaleError`` where it is one of other options or data.
+    """
+    options = {name: getattr(config, name) for name in ("teacher", "plain", "max_tokens", "seed")}
+    files = [*text_files(config.data), *made_files(config.teacher)]
+    ensure_cache(config.out, options, files, lambda: write_sentences(config, dim))
+    cache = TeacherCache.open(config.out)
+    return cache.sentences, np.load(config.out / "targets.npy", mmap_mode="r+"), cache.done
+
+
+def write_sentences(config: TeacherConfig, dim: int) -> None:
+    """Write what is to be embedded, and room for the embeddings."""
     sentences = distinct_sentences(config.data, config.plain, config.seed)
-    config.out.mkdir(parents=True, exist_ok=True)
-    (config.out / "sentences.txt").write_text("".join(text + "\n" for text in sentences), encoding="utf-8")
+    replace_bytes(config.out / "sentences.txt", "".join(text + "\n" for text in sentences).encode())
     shape = (len(sentences), dim)
-    targets = np.lib.format.open_memmap(config.out / "targets.npy", mode="w+", dtype=np.float16, shape=shape)
-    write_state(config.out, {"identity": identity, "done": 0})
-    return sentences, targets, 0
+    np.lib.format.open_memmap(config.out / "targets.npy", mode="w+", dtype=np.float16, shape=shape).flush()
 
 
 def main() -> None:

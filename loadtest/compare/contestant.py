@@ -15,6 +15,7 @@ from loadtest.compare.catalogue import Spec
 from loadtest.compare.side import Context, Task
 from loadtest.compare.texts import Pair
 from loadtest.compare.workloads import Workload
+from training.command.threads import thread_limits
 
 LAST_WORDS = 2000  # characters of a dead side's log that are kept
 LEAVE_SECONDS = 10.0
@@ -103,9 +104,3 @@ class Contestant:
         self._process.wait()
         self._log.seek(0)
         return self._log.read()[-LAST_WORDS:].strip() or f"exit status {self._process.returncode}, no message"
-
-
-def thread_limits(threads: int) -> dict[str, str]:
-    """The environment that keeps every thread pool of a side to ``threads``."""
-    pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
-    return dict.fromkeys(pools, str(threads)) | {"TOKENIZERS_PARALLELISM": str(threads > 1).lower()}

@@ -15,7 +15,7 @@ from tests.tiny_bundle import TinyBundle
 from tests.training.tiny_project import killed_and_resumed, metrics, write_data
 from training.data.labelled import LabelledPairs, read_labelled
 from training.data.recipe import Recipe
-from training.errors import TeacherError
+from training.errors import StaleError, TeacherError
 from training.minimal_pairs.generate import pairs as minimal_pairs
 from training.minimal_pairs.labels import labelled
 from training.minimal_pairs.relations import Pair
@@ -23,7 +23,7 @@ from training.minimal_pairs.words import Lexicon
 from training.pair_heads import PairHeadsConfig, PairModel, run
 from training.pairs.pairset import PairSet
 from training.student.model import CheckpointError
-from training.teachers.cache import PairCache
+from training.teachers.cache import PairCache, ensure_cache, read_state, write_state
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +34,12 @@ def config(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: TinyBundle) ->
         read_labelled(data / "nli/snli/train.jsonl.gz", "entailment"),
         read_labelled(data / "paraphrase/qqp/train.jsonl.gz", "paraphrase"),
     ]
-    cache = PairCache.create(folder / "pair_labels", LabelledPairs.joined(gold), {"teacher": "tiny"})
+    pairs = LabelledPairs.joined(gold)
+    ensure_cache(folder / "pair_labels", {}, [], lambda: PairCache.create(folder / "pair_labels", pairs))
+    cache = PairCache.open(folder / "pair_labels", "r+")
     cache.logits[:] = np.random.default_rng(0).normal(size=cache.logits.shape)
     cache.logits.flush()
-    (folder / "pair_labels/state.json").write_text(f'{{"identity": {{}}, "done": {len(cache.logits)}}}')
+    write_state(folder / "pair_labels", read_state(folder / "pair_labels") | {"done": len(pairs)})
     Recipe().then("judge", []).write(folder / "pair_labels")
     return PairHeadsConfig(
         data=data,
@@ -81,7 +83,7 @@ def test_a_killed_run_resumes_to_the_same_result(config: PairHeadsConfig, traine
 
 
 def test_other_options_are_refused(config: PairHeadsConfig, trained: PairModel) -> None:
-    with pytest.raises(CheckpointError, match="begun with"):
+    with pytest.raises(StaleError, match=r"made with others: --lr was 0\.01, is 0\.001\. Take another --out"):
         run(replace(config, lr=1e-3))
 
 
@@ -92,8 +94,11 @@ def test_missing_judgements_are_named(config: PairHeadsConfig, tmp_path: Path) -
 
 def test_minutes_bound_the_steps(config: PairHeadsConfig, tmp_path: Path) -> None:
     """So few that one step is all; ``max_steps`` bounds them by number."""
-    run(replace(config, out=tmp_path / "minutes", minutes=1e-6))
+    bounded = replace(config, out=tmp_path / "minutes", minutes=1e-6)
+    run(bounded)
     assert [record["step"] for record in metrics(tmp_path / "minutes")] == [1]
+    run(bounded)  # steps are not counted anew
+    assert metrics(tmp_path / "minutes")[-1] == {"event": "resumed", "step": 1}
     run(replace(config, out=tmp_path / "steps", max_steps=2))
     assert [record["step"] for record in metrics(tmp_path / "steps")] == [2]
 

@@ -24,7 +24,7 @@ from training.data.files import DataError
 from training.data.labelled import read_labelled
 from training.data.recipe import Recipe
 from training.distill import DistillConfig, distill
-from training.errors import TeacherError, TrainingError
+from training.errors import StaleError, TeacherError, TrainingError
 from training.finetune import FinetuneConfig, finetune, two_way
 from training.loop.parallel import Processes
 from training.student.model import CheckpointError, Student, StudentConfig, load_student, save_student
@@ -131,7 +131,7 @@ def test_a_killed_finetuning_resumes_to_the_same_result(
 
 
 def test_a_resume_with_other_options_is_refused(distilling: DistillConfig, distilled: Student) -> None:
-    with pytest.raises(CheckpointError, match=r"begun with .* asked to go on with"):
+    with pytest.raises(StaleError, match=r"distill: made with others: --seed was 0, is 1\. Take another --out"):
         distill(replace(distilling, seed=1), ALONE)
 
 
@@ -187,8 +187,37 @@ def test_a_run_does_not_go_on_with_other_data(
             distill(config, ALONE)
     shutil.rmtree(tmp_path / "cache")
     write_teacher_cache(tmp_path / "cache", sentences(100, 8))
-    with pytest.raises(CheckpointError, match="begun as 16 steps, asked to go on as 24: the data have changed"):
+    with pytest.raises(StaleError, match=r"others: \S+sentences\.txt has changed; \S+targets\.npy has changed\."):
         distill(config, ALONE)
+
+
+def test_a_run_does_not_go_on_from_another_start(
+    finetuning: FinetuneConfig, finetuned: Student, tmp_path: Path
+) -> None:
+    start = shutil.copytree(finetuning.student, tmp_path / "start")
+    own = replace(finetuning, student=start, out=tmp_path / "out", max_steps=1)
+    finetune(own)
+    finetune(replace(own, device="cpu"))  # where it computes is no part of it
+    student = load_student(start)
+    student.paraphrase_threshold.add_(1)
+    save_student(student, start)
+    with pytest.raises(StaleError, match=r"made with others: \S+start/student\.safetensors has changed\."):
+        finetune(own)
+
+
+def test_a_model_without_its_run_is_not_overwritten(distilling: DistillConfig, tmp_path: Path) -> None:
+    save_student(Student(StudentConfig(vocab_size=5)), tmp_path)
+    with pytest.raises(StaleError, match=r"expected run\.json beside a model, found none"):
+        distill(replace(distilling, out=tmp_path), ALONE)
+
+
+def test_a_damaged_checkpoint_is_named(distilling: DistillConfig, distilled: Student, tmp_path: Path) -> None:
+    shutil.copytree(distilling.out, tmp_path / "run")
+    checkpoint = tmp_path / "run/resume.pt"
+    for content in (b"", checkpoint.read_bytes()[:1000]):
+        checkpoint.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"resume\.pt: expected a checkpoint that this stage wrote"):
+            distill(replace(distilling, out=tmp_path / "run"), ALONE)
 
 
 def test_a_loss_that_is_no_number_ends_the_run(distilling: DistillConfig, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The teacher's embeddings against plain transformers, and its cache across a kill, with a tiny local BERT."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from transformers import BertModel
 from cmow.service.text.tokenizer import Tokenizer
 from tests.training.tiny_project import sentences, write_bert, write_data, write_lines
 from training import teacher as teaching
-from training.errors import TeacherError
+from training.errors import StaleError, TeacherError
 from training.teacher import TeacherConfig
 from training.teachers.blocks import length_batches
 from training.teachers.cache import TeacherCache
@@ -102,5 +103,17 @@ def test_teachers_without_all_weights_or_places_are_refused(folder: Path, tmp_pa
 def test_a_cache_of_other_options_is_refused(config: TeacherConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     run(config, monkeypatch)
     other = TeacherConfig(data=config.data, out=config.out, teacher=config.teacher, seed=1)
-    with pytest.raises(TeacherError, match=r"made with .*'seed': 0.*, asked for .*'seed': 1"):
+    with pytest.raises(StaleError, match=r"cache: made with others: --seed was 0, is 1\. Take another --out"):
         run(other, monkeypatch)
+
+
+def test_a_cache_does_not_go_on_with_other_data(
+    config: TeacherConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = replace(config, data=write_data(tmp_path / "data"), out=tmp_path / "cache")
+    run(own, monkeypatch)
+    os.utime(own.data / "nli/snli/train.jsonl.gz")
+    run(own, monkeypatch)  # another time, the same content
+    write_lines(own.data / "text/plain.txt.gz", ["other text"])
+    with pytest.raises(StaleError, match=r"made with others: \S+plain\.txt\.gz has changed\. Take another"):
+        run(own, monkeypatch)

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from training.data.atomic import make_folder, replace_bytes
 from training.student.heads import SimilarityHead
 from training.student.model import CheckpointError
 
@@ -73,8 +74,8 @@ class RoundedStates:
 
 def save_projection(projection: Projection, folder: Path) -> None:
     """Write ``similarity_head.safetensors`` into ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: values.contiguous() for name, values in projection._asdict().items()}, folder / FILE)
+    make_folder(folder)
+    replace_bytes(folder / FILE, save({name: values.contiguous() for name, values in projection._asdict().items()}))
 
 
 def load_projection(folder: Path) -> Projection:

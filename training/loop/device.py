@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.errors import TrainingError
-
-Device = Literal["auto", "cpu", "cuda"]
-DEVICE = {"help": "where to compute; auto takes a GPU where PyTorch finds one"}
+from training.options import Device
 
 
 class DeviceError(TrainingError, RuntimeError):

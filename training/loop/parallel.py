@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch import distributed as dist
 
-from training.loop.device import Device, DeviceError, choose_device
+from training.loop.device import DeviceError, choose_device
+from training.options import Device
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,14 @@ class Processes:
         if self.count > 1:
             dist.all_reduce(values)
         return values
+
+    def agree(self, number: int) -> int:
+        """The largest ``number`` of any process, the same in all of them."""
+        if self.count == 1:
+            return number
+        numbers = torch.tensor([number], device=self.device)
+        dist.all_reduce(numbers, dist.ReduceOp.MAX)
+        return int(numbers)
 
     def join(self, own: Tensor) -> Tensor:
         """The rows [B, ...] of all processes from the ``own`` [R, ...] of each, in the order of ``share``.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sized
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sized
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from pickle import UnpicklingError
@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from training.command.interruption import deferred
+from training.data.atomic import make_folder, replacing
 from training.data.files import DataError
-from training.errors import TrainingError
+from training.data.identity import Identity, recorded
+from training.errors import InterruptedRunError, StaleError, TrainingError
 from training.loop.optim import RowAdam
 from training.loop.pace import Pace
 from training.loop.parallel import Processes
@@ -138,32 +141,40 @@ def shuffled_epochs(rows: int, batch: int, epochs: int, seed: int, checkpoint_st
     return Schedule(batches, epochs * (rows // batch), checkpoint_steps)
 
 
-def recorded(config: Any) -> dict[str, Any]:
-    """The options ``config`` of a run as JSON has them, but for the device: a run may go on on another one."""
-    known = {key: value for key, value in asdict(config).items() if key != "device"}
-    return {key: str(value) if isinstance(value, Path) else value for key, value in known.items()}
-
-
-def once(folder: Path, options: dict[str, Any], run: Callable[[], object]) -> None:
-    """Call ``run`` unless one with ``options`` has ended in ``folder``; ``CheckpointError`` where another one has."""
-    ended, asked = folder / "ended.json", json.dumps(options)
-    if not ended.exists():
-        run()
-        ended.write_text(asked)
-    elif (found := ended.read_text()) != asked:
-        raise CheckpointError(f"{folder}: holds a run with {found}, asked for {asked}")
+def once(folder: Path, options: dict[str, Any], files: Iterable[Path], run: Callable[[], object]) -> None:
+    """Call ``run`` unless that of ``options`` and ``files`` has ended in ``folder``; ``StaleError`` if another has."""
+    ended = folder / "ended.json"
+    found = Identity.read(ended)
+    identity = Identity.of(options, files, found)
+    if found is not None:
+        identity.check(found, folder)
+        return
+    run()
+    identity.write(ended)
 
 
 class Run:
-    """A run's folder: ``metrics.jsonl`` and ``resume.pt``, beside what the stage itself writes.
+    """A run's folder: ``run.json`` (what it is made of), ``metrics.jsonl`` and ``resume.pt``, beside the stage's own.
 
     Of several processes only the one that ``writes`` leaves anything there; all of them can resume from it.
     """
 
-    def __init__(self, folder: Path, config: Any, writes: bool = True) -> None:
+    def __init__(self, folder: Path, config: Any, files: Iterable[Path], writes: bool = True) -> None:
+        """A run with the options ``config`` that reads ``files``; ``StaleError`` where ``folder`` holds another one."""
         self.folder, self.writes = folder, writes
-        self.config = recorded(config)
-        folder.mkdir(parents=True, exist_ok=True)
+        self._noted, self._checkpoint = folder / "run.json", folder / "resume.pt"
+        found = Identity.read(self._noted)
+        self.identity = Identity.of(recorded(config), files, found)
+        if self._checkpoint.exists() or any(folder.glob("*.safetensors")):
+            if found is None:
+                raise StaleError(f"{folder}: expected run.json beside a model, found none: take another --out")
+            self.identity.check(found, folder)
+        make_folder(folder)
+
+    def begin(self) -> None:
+        """Note what the run is made of."""
+        if self.writes:
+            self.identity.write(self._noted)
 
     def log(self, **values: float | int | str) -> None:
         """Append one record to ``metrics.jsonl`` and show it."""
@@ -179,7 +190,6 @@ class Run:
         if not self.writes:
             return
         state = {
-            "config": self.config,
             "step": step,
             "steps": steps,
             "model": model.state_dict(),
@@ -187,37 +197,48 @@ class Run:
             "random": torch.get_rng_state(),
             "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
-        torch.save(state, self.folder / "resume.new")
-        (self.folder / "resume.new").replace(self.folder / "resume.pt")
+        with replacing(self._checkpoint) as file:
+            torch.save(state, file)
+
+    def begun_steps(self) -> int | None:
+        """As how many steps the run was begun; ``None`` where it is not."""
+        return int(self._load(mmap=True)["steps"]) if self._checkpoint.exists() else None
 
     def resume(self, model: nn.Module, optimiser: Optimiser, steps: int) -> int:
         """Load the newest checkpoint, if there is one; returns the number of steps already done.
 
-        Raises ``CheckpointError`` where it is none of a run of ``steps`` steps with the same options.
+        Raises ``CheckpointError`` where it is none of a run of ``steps`` steps.
         """
-        path = self.folder / "resume.pt"
-        if not path.exists():
+        if not self._checkpoint.exists():
             return 0
-        try:
-            state = torch.load(path, weights_only=True, map_location="cpu")
-            begun, of = state["config"], state["steps"]
-        except (OSError, EOFError, KeyError, TypeError, RuntimeError, UnpicklingError) as error:
-            raise CheckpointError(f"{path}: expected a checkpoint that this stage wrote: {error}") from error
-        if begun != self.config:
-            raise CheckpointError(f"{path}: begun with {begun}, asked to go on with {self.config}")
-        if of != steps:
-            raise CheckpointError(f"{path}: begun as {of} steps, asked to go on as {steps}: the data have changed")
+        state = self._load()
+        if state["steps"] != steps:
+            raise CheckpointError(f"{self._checkpoint}: begun as {state['steps']} steps, asked to go on as {steps}")
         try:
             model.load_state_dict(state["model"])
         except RuntimeError as error:
             message = " ".join(str(error).split())  # a line for each weight otherwise
-            raise CheckpointError(f"{path}: weights of another shape: {message}") from error
+            raise CheckpointError(f"{self._checkpoint}: weights of another shape: {message}") from error
         optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["random"])
         if torch.cuda.is_available() and state["cuda_random"]:
             torch.cuda.set_rng_state_all(state["cuda_random"])
         self.log(event="resumed", step=state["step"])
         return int(state["step"])
+
+    def _load(self, mmap: bool = False) -> dict[str, Any]:
+        try:
+            state: dict[str, Any] = torch.load(self._checkpoint, weights_only=True, map_location="cpu", mmap=mmap)
+            missing = {"step", "steps", "model", "optimiser", "random", "cuda_random"} - state.keys()
+        except (OSError, EOFError, AttributeError, ValueError, RuntimeError, UnpicklingError) as error:
+            raise CheckpointError(
+                f"{self._checkpoint}: expected a checkpoint that this stage wrote: {error}"
+            ) from error
+        if missing:
+            raise CheckpointError(
+                f"{self._checkpoint}: expected a checkpoint of this stage, found no {sorted(missing)}"
+            )
+        return state
 
 
 class Clock:
@@ -261,25 +282,38 @@ def train(
     named ``loss`` is minimised. ``evaluate`` gives more to log at every checkpoint, in the process that writes; what it
     saves is there before the checkpoint, so that a killed run never lacks it.
 
-    Raises ``DataError`` where there is nothing to do, ``CheckpointError`` where ``run`` holds another one, and
-    ``TrainingError`` where the loss is no number any more: the last checkpoint stays.
+    Raises ``DataError`` where there is nothing to do, ``CheckpointError`` where ``run`` holds another one,
+    ``TrainingError`` where the loss is no number any more (the last checkpoint stays), and ``InterruptedRunError``
+    after a checkpoint where Ctrl-C or SIGTERM asked for the end.
     """
     if schedule.steps < 1:
         raise DataError("expected rows for at least one batch, found fewer: take a smaller --batch")
-    start, clock = run.resume(model, optimiser, schedule.steps), Clock()
+    start = run.resume(model, optimiser, schedule.steps)
+    run.begin()
     remaining = islice(schedule.batches, start, schedule.steps)
     progress = tqdm(remaining, total=schedule.steps, initial=start, unit=" steps", disable=not run.writes)
-    pace = Pace(schedule.steps - start, "steps", tqdm.write if run.writes else str)
-    for step, rows in enumerate(progress, start=start):
-        parts = losses(step, rows)
-        parts["loss"].backward()
-        values = {name: world.sum(value.detach().clone()).item() for name, value in parts.items()}
-        if not math.isfinite(values["loss"]):
-            raise TrainingError(f"step {step + 1}: expected a finite loss, got {values}: take smaller learning rates")
-        world.sum_gradients(model)
-        optimiser.step(schedule.factor(step))
-        clock.add(len(rows), **values)
-        pace.add(1)
-        if run.writes and schedule.is_checkpoint(step + 1):
-            run.log(step=step + 1, **clock.read(), **evaluate())
-            run.save(model, optimiser, step + 1, schedule.steps)
+    pace, clock = Pace(schedule.steps - start, "steps", tqdm.write if run.writes else str), Clock()
+    with deferred() as asked:
+        for step, rows in enumerate(progress, start=start):
+            values = gradients(model, losses(step, rows), step, world)
+            optimiser.step(schedule.factor(step))
+            clock.add(len(rows), **values)
+            pace.add(1)
+            done, is_checkpoint = step + 1, schedule.is_checkpoint(step + 1)
+            if run.writes and is_checkpoint:
+                run.log(step=done, **clock.read(), **evaluate())
+            number = world.agree(asked.number)
+            if is_checkpoint or number:
+                run.save(model, optimiser, done, schedule.steps)
+            if number and done < schedule.steps:
+                raise InterruptedRunError(number, f"{run.folder} goes on after step {done} with the same command")
+
+
+def gradients(model: nn.Module, parts: dict[str, Tensor], step: int, world: Processes) -> dict[str, float]:
+    """Leave the gradients of ``parts["loss"]`` over all processes in ``model``; returns the ``parts`` over all."""
+    parts["loss"].backward()
+    values = {name: world.sum(value.detach().clone()).item() for name, value in parts.items()}
+    if not math.isfinite(values["loss"]):
+        raise TrainingError(f"step {step + 1}: expected a finite loss, got {values}: take smaller learning rates")
+    world.sum_gradients(model)
+    return values

@@ -57,7 +57,7 @@ class Counts:
         default=120_000, metadata={"help": "sentences of running text: a third asks, two thirds are searched"}
     )
 
-    def unusual(self) -> dict[str, object]:
-        """What differs from the defaults, by name."""
-        given = {known.name: getattr(self, known.name) for known in fields(Counts)}
-        return {known.name: given[known.name] for known in fields(Counts) if given[known.name] != known.default}
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        """Of the options."""
+        return tuple(known.name for known in fields(Counts))

@@ -25,16 +25,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from training.data.atomic import make_folder
 from training.data.files import DataError
 from training.data.hub import dataset_source, is_data_folder
+from training.data.identity import Identity
+from training.data.inputs import labelled_files, made_files
 from training.data.recipe import Recipe, command_line
 from training.data.sources import SOURCES, teacher_source
 from training.errors import one_line_errors
-from training.loop.device import DEVICE, Device
 from training.loop.losses import soft_losses
 from training.loop.parallel import Processes, processes
 from training.loop.run import Optimisers, Run, shuffled_epochs, train
-from training.options import AtLeastTwo, Natural, Share, Temperature, parse_options
+from training.options import DEVICE, AtLeastTwo, Device, Natural, Share, Temperature, parse_options
 from training.paper.classifier import Classifier, EncoderName
 from training.paper.glue_table import RESULT, Result
 from training.paper.task_rows import Rows
@@ -126,9 +128,20 @@ def predict(model: Classifier, rows: Rows, device: torch.device, block: int = 51
     return np.concatenate(parts)
 
 
+def task_files(config: GlueConfig) -> list[Path]:
+    """The files of the task; what is on the hub has none here."""
+    folder = task_named(config.task).folder
+    return labelled_files(config.data, folder) if is_data_folder(config.data) else made_files(config.data)
+
+
+def inputs(config: GlueConfig) -> list[Path]:
+    """The files that a run reads."""
+    return [*task_files(config), *made_files(config.student), *made_files(config.teacher or None)]
+
+
 def train_task(config: GlueConfig, folder: Path, rows: Rows, dev: Rows, world: Processes) -> dict[str, float]:
     """Train a model on ``rows``, or go on with it; returns its metrics on ``dev``."""
-    task = task_named(config.task)
+    run, task = Run(folder, config, inputs(config), world.first), task_named(config.task)
     torch.manual_seed(config.seed)
     model = start_model(config, task, rows.width).to(world.device)
 
@@ -143,7 +156,7 @@ def train_task(config: GlueConfig, folder: Path, rows: Rows, dev: Rows, world: P
         return scores(task, predict(model, dev, world.device), dev.targets)
 
     train(
-        Run(folder, config, world.first),
+        run,
         model,
         Optimisers(model, config.matrix_lr, config.vector_lr, config.head_lr),
         shuffled_epochs(len(rows), config.batch, config.epochs, config.seed, config.checkpoint_steps),
@@ -171,17 +184,24 @@ def make_rows(config: GlueConfig, examples: Examples, teacher: NDArray[np.float3
     return Rows.of(examples, config.student / "tokenizer.json", config.max_tokens, not config.diffcat, teacher)
 
 
+def teacher_identity(config: GlueConfig) -> Identity:
+    """What the outputs of the teacher depend on."""
+    options = {name: getattr(config, name) for name in ("task", "teacher", "max_tokens")}
+    return Identity.of(options, [*task_files(config), *made_files(config.teacher)])
+
+
 def read_teacher(config: GlueConfig, examples: Examples, world: Processes) -> NDArray[np.float32] | None:
     """The teacher's outputs for the training rows; the first process asks it and keeps them in the run's folder."""
     if not config.teacher:
         return None
     path, task = config.folder / "teacher.npz", task_named(config.task)
+    identity = teacher_identity(config)
     if world.first and not path.exists():
-        config.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(config.folder)
         found = teacher_outputs(config.teacher, task, examples, world.device, config.max_tokens)
-        save_outputs(path, config.teacher, found)
+        save_outputs(path, identity, found)
     world.wait()
-    return load_outputs(path, config.teacher, (len(examples), task.outputs))
+    return load_outputs(path, identity, (len(examples), task.outputs))
 
 
 def run_task(config: GlueConfig, world: Processes) -> Result:

@@ -27,14 +27,14 @@ from cmow.service.model.bundle import Source
 from cmow.service.text.tokenizer import PackedTokens, Tokenizer
 from training.data.files import DataError
 from training.data.hub import dataset_source, is_data_folder, running_text
+from training.data.inputs import made_files
 from training.data.recipe import Recipe, command_line
 from training.data.sources import SOURCES, teacher_source
 from training.errors import one_line_errors
-from training.loop.device import DEVICE, Device
 from training.loop.losses import soft_losses
 from training.loop.parallel import Processes, processes
 from training.loop.run import Optimisers, Run, shuffled_epochs, train
-from training.options import Share, Temperature, parse_options
+from training.options import DEVICE, Device, Share, Temperature, parse_options
 from training.paper.masked_lm import LanguageModel, MaskedBatch, MaskedTeacher, Masking
 from training.student.model import Student, StudentConfig, load_student, save_student
 from training.student.packing import tokenize
@@ -86,11 +86,18 @@ def read_texts(config: PretrainConfig) -> list[str]:
     return texts
 
 
+def inputs(config: PretrainConfig) -> list[Path]:
+    """The files that a run reads; what is on the hub has none here."""
+    text = (config.data / "text").glob("*.txt.gz") if is_data_folder(config.data) else made_files(config.data)
+    return [*text, *made_files(config.teacher), *made_files(config.student)]
+
+
 def pretrain(config: PretrainConfig, world: Processes) -> Student:
     """Run or go on with the distillation that ``config`` describes; returns the trained student."""
+    run = Run(config.out, config, inputs(config), world.first)
     torch.manual_seed(config.seed)
     teacher = MaskedTeacher(config.teacher, config.max_tokens, world.device)
-    student, run = start_student(config, teacher), Run(config.out, config, world.first)
+    student = start_student(config, teacher)
     sentences = read_sentences(config, teacher, world)
     masking = Masking(config.mask_share, teacher.tokenizer.mask_token_id, len(teacher.tokenizer))
     model = LanguageModel(student.encoder).to(world.device)

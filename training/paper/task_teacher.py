@@ -5,8 +5,10 @@ Letters: P rows, C outputs of the task (classes, or one score).
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -14,7 +16,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from training.data.atomic import replacing
 from training.data.files import NLI_LABELS, PARAPHRASE_LABELS
+from training.data.identity import Identity
 from training.errors import TeacherError
 from training.paper.tasks import TWO_WAY, Examples, Task
 from training.teachers.blocks import length_batches
@@ -47,19 +51,22 @@ def _pair_teacher_outputs(name: str, task: Task, examples: Examples, device: tor
     return two_way[:, [TWO_WAY.index(label) for label in task.labels]]
 
 
-def save_outputs(path: Path, name: str, outputs: Array) -> None:
-    """Keep the ``outputs`` [P, C] of the teacher ``name`` in ``path``, which appears when it is complete."""
-    with path.with_suffix(".new").open("wb") as file:
-        np.savez(file, outputs=outputs, teacher=np.array(name))
-    path.with_suffix(".new").replace(path)
+def save_outputs(path: Path, identity: Identity, outputs: Array) -> None:
+    """Keep the ``outputs`` [P, C] that a teacher gave for what ``identity`` names in ``path``."""
+    with replacing(path) as file:
+        np.savez(file, outputs=outputs, identity=np.array(json.dumps(identity.record())))
 
 
-def load_outputs(path: Path, name: str, shape: tuple[int, int]) -> Array:
-    """The outputs of the teacher ``name`` in ``path``; ``TeacherError`` where it holds others or another ``shape``."""
-    with np.load(path) as kept:
-        outputs, teacher = kept["outputs"], str(kept["teacher"])
-    if teacher != name or outputs.shape != shape:
-        raise TeacherError(f"{path}: expected {shape} outputs of {name}, found {outputs.shape} of {teacher}")
+def load_outputs(path: Path, identity: Identity, shape: tuple[int, int]) -> Array:
+    """The outputs in ``path``; ``StaleError`` where they are of others, ``TeacherError`` where of another ``shape``."""
+    try:
+        with np.load(path) as kept:
+            outputs, found = kept["outputs"], json.loads(str(kept["identity"]))
+    except (OSError, KeyError, ValueError, BadZipFile) as error:
+        raise TeacherError(f"{path}: expected a teacher's outputs and what they are of: {error}") from error
+    identity.check(Identity.parsed(found, path), path)
+    if outputs.shape != shape:
+        raise TeacherError(f"{path}: expected outputs {shape}, found {outputs.shape}")
     return np.asarray(outputs, np.float32)
 
 

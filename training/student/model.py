@@ -16,10 +16,11 @@ from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.data.atomic import make_folder, replace_bytes
 from training.errors import TrainingError
 from training.student.heads import Alignment, EntailmentHead, ParaphraseHead, SimilarityHead
 from training.student.product import hybrid_encode, hybrid_states
@@ -159,9 +160,9 @@ class Student(Embedder):
 
 def save_student(student: Student, folder: Path) -> None:
     """Write ``config.json`` and ``student.safetensors`` into ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(asdict(student.config), indent=2) + "\n")
-    save_file(student.state_dict(), folder / "student.safetensors")
+    make_folder(folder)
+    replace_bytes(folder / "config.json", (json.dumps(asdict(student.config), indent=2) + "\n").encode())
+    replace_bytes(folder / "student.safetensors", save(student.state_dict()))
 
 
 def load_student(folder: Path) -> Student:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from training.data.atomic import make_folder, replace_bytes
 from training.student.heads import Standardise
 from training.student.model import CheckpointError
 from training.student.pair_encoder import PairEncoder, PairHeads
@@ -63,9 +64,9 @@ class PairModel(nn.Module):
 
 def save_pair_model(model: PairModel, folder: Path) -> None:
     """Write ``model`` into ``folder``, as float16, with its sizes in the file's metadata."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     weights = {name: values.half().contiguous() for name, values in model.state_dict().items()}
-    save_file(weights, folder / WEIGHTS, {"config": json.dumps(asdict(model.config))})
+    replace_bytes(folder / WEIGHTS, save(weights, {"config": json.dumps(asdict(model.config))}))
 
 
 def load_pair_model(folder: Path) -> PairModel:

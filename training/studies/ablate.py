@@ -20,10 +20,11 @@ import torch
 
 from cmow.service.text.tokenizer import Tokenizer
 from training.data.files import split_files
+from training.data.identity import recorded
 from training.data.labelled import read_labelled
 from training.errors import one_line_errors
-from training.finetune import FinetuneConfig, finetune
-from training.loop.run import once, recorded
+from training.finetune import FinetuneConfig, finetune, inputs
+from training.loop.run import once
 from training.options import parse_options
 from training.pairs.pairset import PairSet, outputs
 from training.student.model import Student, StudentConfig, load_student
@@ -128,7 +129,7 @@ def row(config: FinetuneConfig, name: str) -> str:
 def table(runs: dict[str, FinetuneConfig]) -> Iterator[str]:
     """Lines of a Markdown table with a row for each of ``runs``, which are run first where they have not ended."""
     for run in runs.values():
-        once(run.out, recorded(run), partial(finetune, run))
+        once(run.out, recorded(run), inputs(run), partial(finetune, run))
     header = ["change", *SCORES.values(), "FLOPs a token", "FLOPs a pair", "pairs/s"]
     yield "| " + " | ".join(header) + " |"
     yield "|" + " --- |" * len(header)

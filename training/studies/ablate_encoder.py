@@ -19,12 +19,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from training.distill import Distillation, DistillConfig
+from training.data.identity import recorded
+from training.distill import Distillation, DistillConfig, inputs
 from training.errors import one_line_errors
-from training.loop.device import DEVICE, Device
 from training.loop.parallel import one_process
-from training.loop.run import once, recorded
-from training.options import parse_options
+from training.loop.run import once
+from training.options import DEVICE, Device, parse_options
 from training.student.heads import SimilarityHead
 from training.student.model import Embedder, HybridEncoder, StudentConfig
 from training.studies.figures import read_curves
@@ -163,7 +163,7 @@ def run_shape(shape: Shape, options: DistillConfig) -> None:
     """Distil a student of ``shape``."""
     world = one_process(options.device)
     torch.manual_seed(options.seed)
-    distillation = Distillation.open(options)
+    distillation = Distillation.open(options, world)
     student = ShapedStudent(shape, distillation.vocab_size, distillation.similarity_dim).to(world.device)
     distillation.run(student, world, lambda: None)
     (options.out / "resume.pt").unlink()  # half a gigabyte
@@ -182,7 +182,7 @@ def table(config: AblateEncoderConfig, shapes: dict[str, Shape]) -> Iterator[str
     """Lines of a Markdown table with a row for each of ``shapes``, which are run first where they have not ended."""
     for place, shape in enumerate(shapes.values()):
         options = distill_options(config.out / str(place), config)
-        once(options.out, recorded(options) | asdict(shape), partial(run_shape, shape, options))
+        once(options.out, recorded(options) | asdict(shape), inputs(options), partial(run_shape, shape, options))
     header = ["encoder", "mean loss", *SCORES.values(), "numbers a token", "FLOPs a token"]
     yield "| " + " | ".join(header) + " |"
     yield "|" + " --- |" * len(header)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.atomic import make_folder, replace_bytes
+from training.data.identity import Identity
 from training.data.labelled import LabelledPairs, TextPair
 from training.errors import TeacherError
 
@@ -65,8 +68,22 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
     """Replace ``state.json`` at once, so that a killed run leaves the old one or the new one."""
-    (folder / "state.new").write_text(json.dumps(state))
-    (folder / "state.new").replace(folder / "state.json")
+    replace_bytes(folder / "state.json", json.dumps(state).encode())
+
+
+def ensure_cache(folder: Path, options: Mapping[str, Any], files: Iterable[Path], make: Callable[[], object]) -> None:
+    """Call ``make`` to fill the cache in ``folder`` where there is none yet.
+
+    ``StaleError`` where there is one of other ``options``, or of ``files`` that have changed since.
+    """
+    if (folder / "state.json").exists():
+        known = Identity.parsed(read_state(folder)["identity"], folder / "state.json")
+        Identity.of(options, files, known).check(known, folder)
+        return
+    identity = Identity.of(options, files)
+    make_folder(folder)
+    make()
+    write_state(folder, {"identity": identity.record(), "done": 0})
 
 
 @dataclass(frozen=True)
@@ -89,23 +106,22 @@ class PairCache:
     def open(folder: Path, mode: Literal["r", "r+"] = "r") -> PairCache:
         """Map the cache in ``folder``; ``TeacherError`` where it is missing or its parts disagree."""
         try:
-            state = json.loads((folder / "state.json").read_text())
+            done = read_state(folder)["done"]
             sentences = (folder / "sentences.txt").read_text(encoding="utf-8").split("\n")[:-1]
             arrays = [np.load(folder / f"{name}.npy") for name in ("pairs", *GOLD)]
             logits = np.load(folder / "logits.npy", mmap_mode=mode)
         except (OSError, ValueError) as error:
             raise TeacherError(f"{folder}: expected a cache made by training.pair_labels: {error}") from error
         rows = {len(array) for array in (*arrays, logits)}
-        if len(rows) != 1 or arrays[0].max(initial=-1) >= len(sentences) or not 0 <= state["done"] <= len(logits):
-            found = f"parts of {sorted(rows)} rows, {len(sentences)} sentences, {state['done']} done"
+        if len(rows) != 1 or arrays[0].max(initial=-1) >= len(sentences) or not 0 <= done <= len(logits):
+            found = f"parts of {sorted(rows)} rows, {len(sentences)} sentences, {done} done"
             raise TeacherError(f"{folder}: expected parts that fit together, found {found}")
         pairs, entailment, similarity, paraphrase = arrays
-        return PairCache(sentences, pairs, entailment, similarity, paraphrase, logits, state["done"])
+        return PairCache(sentences, pairs, entailment, similarity, paraphrase, logits, done)
 
     @staticmethod
-    def create(folder: Path, pairs: LabelledPairs, identity: dict[str, object]) -> PairCache:
-        """A cache of ``pairs`` in ``folder``, none judged yet."""
-        folder.mkdir(parents=True, exist_ok=True)
+    def create(folder: Path, pairs: LabelledPairs) -> None:
+        """Write a cache of ``pairs``, none judged yet, to ``folder``; its state is not among it."""
         rows: dict[str, int] = {}
         index = [[rows.setdefault(" ".join(text.split()), len(rows)) for text in pair] for pair in pairs.texts]
         (folder / "sentences.txt").write_text("".join(text + "\n" for text in rows), encoding="utf-8")
@@ -115,8 +131,6 @@ class PairCache:
         np.lib.format.open_memmap(
             folder / "logits.npy", mode="w+", dtype=np.float16, shape=(len(pairs), LOGITS)
         ).flush()
-        (folder / "state.json").write_text(json.dumps({"identity": identity, "done": 0}))
-        return PairCache.open(folder, "r+")
 
     def texts(self, rows: slice) -> list[TextPair]:
         """The pairs ``rows`` as texts."""

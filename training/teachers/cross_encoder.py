@@ -20,10 +20,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 
+from training.data.atomic import make_folder, replace_bytes
 from training.data.files import NLI_LABELS
 from training.data.labelled import TextPair
 from training.errors import TeacherError
@@ -117,8 +118,8 @@ class PairTeacher:
 
     def save(self, folder: Path) -> None:
         """Write weights, configuration and tokeniser into ``folder``."""
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(self.model.state_dict(), folder / WEIGHTS)
+        make_folder(folder)
+        replace_bytes(folder / WEIGHTS, save(self.model.state_dict()))
         cast(PreTrainedModel, self.model.encoder).config.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         (folder / NOTE).write_text(json.dumps({"max_tokens": self.max_tokens}) + "\n")

@@ -71,11 +71,6 @@ def test_other_kinds_and_their_randomness_stay_as_they_were(data: Path, neighbou
     assert plain != Mine(data, neighbours, random.Random(3), Counts(near_captions=9)).all(100)
 
 
-def test_counts_know_what_differs_from_the_usual() -> None:
-    assert Counts().unusual() == {}
-    assert Counts(edits=0, near_captions=7, pool=40_000).unusual() == {"edits": 0, "near_captions": 7}
-
-
 def test_more_partners_stand_further_away() -> None:
     assert NEAR_CAPTIONS.taking(8) == Nearest(among=80, taken=8)
     assert NEAR_CAPTIONS.taking(1) == Nearest(among=40, taken=1)

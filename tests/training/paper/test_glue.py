@@ -28,11 +28,11 @@ from tests.training.tiny_project import (
     write_rows,
 )
 from training.data.files import NLI_LABELS, PARAPHRASE_LABELS, DataError
-from training.errors import TeacherError
+from training.errors import StaleError, TeacherError
 from training.loop.parallel import Processes
 from training.paper import glue, glue_table
 from training.paper.classifier import Classifier, embedding_columns, join_pairs
-from training.paper.glue import PRESETS, GlueConfig, read_config, run_task
+from training.paper.glue import PRESETS, GlueConfig, read_config, run_task, teacher_identity
 from training.paper.glue_table import Result, read_results, table
 from training.paper.task_teacher import load_outputs, save_outputs, teacher_outputs
 from training.paper.tasks import TASKS, TWO_WAY, Examples, folds, read_split, scores, splits
@@ -253,18 +253,19 @@ def test_distillation_follows_the_teacher(config: GlueConfig, result: Result, tm
     teacher = str(write_classifier(tmp_path / "teacher", TASKS["cola"].labels))
     taught = run_task(replace(config, teacher=teacher, alpha=1.0, temperature=1.0, out=tmp_path / "run"), ALONE)
     path = tmp_path / "run/teacher.npz"
-    kept = load_outputs(path, teacher, (30, 2))
+    identity = teacher_identity(replace(config, teacher=teacher))
+    kept = load_outputs(path, identity, (30, 2))
     examples = read_split("cola", config.data, "train")
     assert examples is not None
     np.testing.assert_array_equal(kept, teacher_outputs(teacher, TASKS["cola"], examples, CPU, 128))
     assert taught.teacher_metrics == scores(TASKS["cola"], kept, examples.targets)
     first, *_, last = metrics(tmp_path / "run")
     assert last["loss"] < first["loss"]
-    save_outputs(path, teacher, kept[:-1])
-    with pytest.raises(TeacherError, match=r"expected \(30, 2\) outputs of .*teacher, found \(29, 2\) of"):
+    save_outputs(path, identity, kept[:-1])
+    with pytest.raises(TeacherError, match=r"expected outputs \(30, 2\), found \(29, 2\)"):
         run_task(replace(config, teacher=teacher, out=tmp_path / "run"), ALONE)
-    save_outputs(path, "another", kept)
-    with pytest.raises(TeacherError, match=r"expected .* outputs of .*teacher, found \(30, 2\) of another"):
+    save_outputs(path, teacher_identity(replace(config, teacher="another")), kept)
+    with pytest.raises(StaleError, match=r"others: --teacher was another, is .*teacher; .*config.json is new"):
         run_task(replace(config, teacher=teacher, out=tmp_path / "run"), ALONE)
 
 
