@@ -11,8 +11,9 @@ from cmow.service.model.engine import Engine
 from tests.tiny_bundle import RELATED, make_tiny_bundle
 from tests.training.tiny_project import sentences, write_data, write_rows
 from training.bundle.scorer import Calibration
-from training.calibration import CalibrationConfig, calibrated, fit_relatedness, main, paraphrase_sources, platt
+from training.calibration import CalibrationConfig
 from training.data.files import DataError
+from training.work.calibration import calibrated, fit_relatedness, main, paraphrase_sources, platt
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_data_without_scored_pairs_are_named(folder: Path, tmp_path: Path) -> No
     (tmp_path / "similarity").mkdir()
     with pytest.raises(DataError, match="similarity: expected dev splits of scored pairs, found none"):
         fit_relatedness(Engine(load_bundle(folder)), tmp_path)
-    with pytest.raises(SystemExit, match=r"error: .*expected dev splits"):
+    with pytest.raises(DataError, match=r"expected dev splits"):
         main(CalibrationConfig(tmp_path, folder))
     assert read_manifest(folder).relatedness == RELATED
 

@@ -1,6 +1,4 @@
-"""What is fitted on a bundle once it is exported, on its answers as it serves them. Then it is scored.
-
-    python -m training.calibration --data DIR [--bundle runs/bundle]    # relatedness and scores, in the manifest
+"""The work of ``training.calibration``.
 
 The temperature of entailment (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017) divides all logits by
 one number, so that probabilities mean what they say; it changes no label. The probability of a paraphrase is a logistic
@@ -16,7 +14,7 @@ Letters: P pairs.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,32 +25,24 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from cmow.service.model.bundle import Manifest, Relatedness, load_bundle, read_manifest, write_manifest
-from cmow.service.model.engine import Engine
+from cmow.service.model.engine import Engine, EngineOptions
 from training.bundle.scorer import Calibration
+from training.calibration import CalibrationConfig
 from training.data.files import DataError, split_files
 from training.data.labelled import LabelledPairs, TextPair, read_nli, read_paraphrases, read_scored
 from training.data.recipe import command_line
-from training.errors import one_line_errors
 from training.evaluate import dev_metrics
 from training.minimal_pairs.generate import pairs as minimal_pairs
 from training.minimal_pairs.labels import labelled
 from training.minimal_pairs.words import Lexicon
-from training.options import parse_options
-from training.pairs.calibrate import best_temperature, best_threshold, class_weights, is_three_way
+from training.pairs.calibrate import best_threshold, class_weights, is_three_way
+from training.pairs.fit import best_temperature
 
 Floats = NDArray[np.floating[Any]]
 
 # Of scores brought to 0..1: what people call the same, and what they do not. Between them they disagree.
 SAME_SCORE, OTHER_SCORE = 0.8, 0.6
 MINIMAL_PAIRS = 5000
-
-
-@dataclass(frozen=True)
-class CalibrationConfig:
-    """What to fit."""
-
-    data: Path = field(metadata={"help": "data folder (see training/data/files.py)"})
-    bundle: Path = field(default=Path("runs/bundle"), metadata={"help": "bundle folder, whose manifest is rewritten"})
 
 
 class Judged(NamedTuple):
@@ -62,12 +52,12 @@ class Judged(NamedTuple):
     same: NDArray[np.bool_]
 
 
-def calibrated(folder: Path, data: Path, before: Calibration) -> Calibration:
+def calibrated(folder: Path, data: Path, before: Calibration, threads: int = 0) -> Calibration:
     """What the bundle in ``folder``, exported as ``before`` says, is to be exported with.
 
     What there are no data for stays as it was.
     """
-    engine = Engine(load_bundle(folder))
+    engine = Engine(load_bundle(folder), EngineOptions(threads=threads))
     temperature = before.entailment_temperature * _temperature(engine, data)
     if not (sources := [source for source in paraphrase_sources(data) if 0 < source.same.sum() < len(source.same)]):
         return replace(before, entailment_temperature=temperature)
@@ -134,12 +124,12 @@ def fit_relatedness(engine: Engine, data: Path) -> Relatedness:
     return Relatedness(cosine=cosine, head=head, intercept=float(found.intercept_))
 
 
-def finish(folder: Path, data: Path) -> Manifest:
+def finish(folder: Path, data: Path, threads: int = 0) -> Manifest:
     """Fit relatedness, score the dev splits, and write both into the manifest of the bundle in ``folder``."""
-    bundle = load_bundle(folder)
-    related = fit_relatedness(Engine(bundle), data)
+    bundle, options = load_bundle(folder), EngineOptions(threads=threads)
+    related = fit_relatedness(Engine(bundle, options), data)
     write_manifest(folder, structs.replace(bundle.manifest, relatedness=related))
-    return update_training(folder, metrics=dev_metrics(Engine(load_bundle(folder)), data))
+    return update_training(folder, metrics=dev_metrics(Engine(load_bundle(folder), options), data))
 
 
 def update_training(folder: Path, **changes: object) -> Manifest:
@@ -153,12 +143,7 @@ def update_training(folder: Path, **changes: object) -> Manifest:
 
 def main(config: CalibrationConfig) -> None:
     """Fit, score and print."""
-    with one_line_errors():
-        manifest = finish(config.bundle, config.data)
-        commands = [*manifest.training.recipe, command_line("training.calibration", config)]
-        update_training(config.bundle, recipe=list(dict.fromkeys(commands)))
+    manifest = finish(config.bundle, config.data, config.threads)
+    commands = [*manifest.training.recipe, command_line("training.calibration", config)]
+    update_training(config.bundle, recipe=list(dict.fromkeys(commands)))
     print(manifest.relatedness)
-
-
-if __name__ == "__main__":
-    main(parse_options(CalibrationConfig))
