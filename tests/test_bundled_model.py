@@ -10,7 +10,7 @@ import pytest
 from cmow.service.model.bundle import load_bundle
 from cmow.service.model.engine import Engine
 from cmow.service.options.defaults import BUNDLE
-from export.verify import verify
+from export.work.verify import verify
 
 pytestmark = pytest.mark.bundle
 

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
 from cmow.service.model.baseline import Task
-from export.baseline import Checkpoint, pair_tokenizer, save_baseline
+from export.work.baseline import Checkpoint, pair_tokenizer, save_baseline
 from tests.tiny_bundle import make_tokenizer
 
 LABELS = {"entailment": ["contradiction", "entailment", "neutral"], "similarity": ["similarity"], None: ["a", "b", "c"]}

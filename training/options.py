@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args
 
 T = TypeVar("T")
 
+SHORTEST_DOCUMENT = 100  # tokens; a text of fewer is a sentence or two
 SWITCH = {"true": True, "false": False}
 
 
@@ -40,6 +41,7 @@ Count = Annotated[int | None, Range(0)]
 AtLeastTwo = Annotated[int, Range(2)]
 Share = Annotated[float, Range(0, 1)]
 Temperature = Annotated[float, Range(0.01)]
+DocumentTokens = Annotated[int, Range(SHORTEST_DOCUMENT)]
 OutputFolder = Annotated[Path, Output("folder")]
 OutputFile = Annotated[Path, Output("file")]
 Device = Literal["auto", "cpu", "cuda"]
@@ -105,7 +107,8 @@ def ranges(kind: type) -> dict[str, Range]:
 def _annotated(kind: type, mark: type[T]) -> dict[str, T]:
     """The ``mark`` of each field of ``kind`` that is annotated with one."""
     hints = get_type_hints(kind, include_extras=True).items()
-    marks = ((name, one) for name, hint in hints for one in getattr(hint, "__metadata__", ()))
+    parts = ((name, part) for name, hint in hints for part in (hint, *get_args(hint)))  # also of one that may be None
+    marks = ((name, one) for name, part in parts for one in getattr(part, "__metadata__", ()))
     return {name: one for name, one in marks if isinstance(one, mark)}
 
 
@@ -115,6 +118,10 @@ def _flag(name: str) -> str:
 
 def _add_option(parser: ArgumentParser, known: Field[Any], hint: Any) -> None:
     """A flag for the field ``known`` of type ``hint``; that of a switch that is on has another one to turn it off."""
+    if known.metadata.get("positional"):
+        optional = {} if known.default is MISSING else {"nargs": "?", "default": known.default}
+        parser.add_argument(known.name, help=known.metadata.get("help"), **optional, **_values(hint))
+        return
     flags = dict.fromkeys([_flag(known.name), f"--{known.name}"])
     given: dict[str, Any] = {"help": known.metadata.get("help"), "dest": known.name}
     if known.default_factory is not MISSING:

@@ -1,7 +1,4 @@
-"""Export of a DistilBERT baseline that the service's ``/compare`` shows next to the student.
-
-    python -m export.baseline                                                   # untrained: speed only
-    python -m export.baseline --source typeform/distilbert-base-uncased-mnli    # hub name, or a local folder
+"""The work of ``export.baseline``.
 
 ``--source`` is a DistilBERT for sequence classification: with the three NLI classes it is compared on entailment, with
 one output on similarity. Where the checkpoint has no trained head, the baseline has no scores and says so.
@@ -10,7 +7,7 @@ one output on similarity. Where the checkpoint has no trained head, the baseline
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,22 +19,11 @@ from transformers import AutoTokenizer, DistilBertConfig, DistilBertForSequenceC
 
 from cmow.service.model.baseline import FILES, MODELS, TOKENIZER, BaselineManifest, Task, write_manifest
 from cmow.service.model.bundle import LABELS, file_entry
+from export.baseline import BaselineConfig
 from export.distilbert import quantised_products, save_int8, save_model
-from training.options import parse_options
+from training.errors import TrainingError
 
 UNTRAINED = "distilbert-untrained"
-
-
-@dataclass(frozen=True)
-class BaselineConfig:
-    """What to export, and to where."""
-
-    source: str | None = field(default=None, metadata={"help": "local folder or hub name; none: random weights"})
-    name: str | None = field(default=None, metadata={"help": "name that clients choose by; by default the source's"})
-    out: Path = field(default=Path("runs/baselines"), metadata={"help": "folder of baselines; a new one goes below it"})
-    tokenizer: Path = field(
-        default=Path("service/bundle/tokenizer.json"), metadata={"help": "WordPiece of an untrained baseline"}
-    )
 
 
 @dataclass(frozen=True)
@@ -70,7 +56,7 @@ def untrained(tokenizer_path: Path) -> Checkpoint:
     config = DistilBertConfig(id2label=dict(enumerate(sorted(LABELS))))
     tokenizer = pair_tokenizer(tokenizer_path)
     if tokenizer.get_vocab_size() > config.vocab_size:
-        raise SystemExit(f"{tokenizer_path}: expected at most {config.vocab_size} tokens")
+        raise TrainingError(f"{tokenizer_path}: expected at most {config.vocab_size} tokens")
     return Checkpoint(DistilBertForSequenceClassification(config), tokenizer, "random weights", None, [])
 
 
@@ -79,7 +65,7 @@ def pair_tokenizer(path: Path) -> tokenizers.Tokenizer:
     tokenizer = tokenizers.Tokenizer.from_file(str(path))
     marks = [(mark, tokenizer.token_to_id(mark)) for mark in ("[CLS]", "[SEP]")]
     if any(row is None for _, row in marks):
-        raise SystemExit(f"{path}: expected [CLS] and [SEP] in the vocabulary")
+        raise TrainingError(f"{path}: expected [CLS] and [SEP] in the vocabulary")
     tokenizer.post_processor = TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=marks
     )
@@ -97,7 +83,7 @@ def pretrained(source: str) -> Checkpoint:
     if len(labels) == 1:
         return Checkpoint(model, tokenizer, source, "similarity", labels)
     if sorted(labels) != sorted(LABELS):
-        raise SystemExit(f"{source}: expected one output or the labels {sorted(LABELS)}, found {labels}")
+        raise TrainingError(f"{source}: expected one output or the labels {sorted(LABELS)}, found {labels}")
     return Checkpoint(model, tokenizer, source, "entailment", labels)
 
 
@@ -132,7 +118,3 @@ def main(config: BaselineConfig) -> None:
     folder = config.out / re.sub(r"[^A-Za-z0-9.-]+", "-", name)
     save_baseline(checkpoint, name, folder)
     print(f"{folder}: {name}, {checkpoint.task or 'no trained head: speed only'}")
-
-
-if __name__ == "__main__":
-    main(parse_options(BaselineConfig))

@@ -1,6 +1,4 @@
-"""Speed of the encoder op compared with the machine's matrix product and DistilBERT, on the same tokens and threads.
-
-    python -m export.bench.__main__ [--bundle service/bundle] [--threads 1] [--sentences 256] [--tokens 64] [--json OUT]
+"""The work of ``export.bench``.
 
 Every round times every contestant, one after the other, so that a busy moment of the machine hits all of them; what
 is printed are medians. DistilBERT takes part in the first rounds only, since a pass takes seconds.
@@ -16,7 +14,7 @@ import json
 import statistics
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
@@ -30,6 +28,7 @@ from threadpoolctl import threadpool_limits
 from cmow.service.machine.native import kernel_isa, library_path
 from cmow.service.model.bundle import Bundle, load_bundle
 from cmow.service.text.tokenizer import Tokenizer
+from export.bench.__main__ import BenchConfig
 from export.bench.corpus import read_sentences
 from export.bench.timing import CALLS, Contestants, interleave
 from export.distilbert import distilbert_sessions
@@ -37,32 +36,11 @@ from export.graphs.session import bound_run, open_session
 from export.ops.hybrid_body import hybrid_encode_function
 from export.ops.op_model import op_model
 from export.ops.tables import Arrays, bundle_tables
+from training.errors import TrainingError
 from training.loop.machine import machine
-from training.options import Natural, parse_options
 
 SGEMM_SIDE = 1536  # large enough for a BLAS to reach its peak, small enough to take a tenth of a second
 PACKAGES = ("numpy", "onnxruntime", "torch", "transformers")
-
-
-@dataclass(frozen=True)
-class BenchConfig:
-    """What to time."""
-
-    bundle: Path = field(default=Path("service/bundle"), metadata={"help": "bundle whose tables and tokenizer to use"})
-    text: Path = field(
-        default=Path("tests/data/sentences.txt"), metadata={"help": "sentences, one a line; .gz is fine"}
-    )
-    threads: int = field(default=1, metadata={"help": "threads of every contestant"})
-    sentences: int = field(default=256, metadata={"help": "sentences in the batch, B"})
-    tokens: int = field(default=64, metadata={"help": "tokens of every sentence"})
-    rounds: int = field(default=15, metadata={"help": "timed rounds of five calls, each after a warm-up"})
-    baseline_rounds: Natural = field(
-        default=3, metadata={"help": "rounds that DistilBERT takes part in; 0 leaves it out"}
-    )
-    baseline_sentences: int = field(
-        default=0, metadata={"help": "smaller batch for DistilBERT, its time scaled up; 0 means the same batch"}
-    )
-    json: Path | None = field(default=None, metadata={"help": "also write the result to this file"})
 
 
 def about_machine(threads: int) -> dict[str, Any]:
@@ -84,7 +62,7 @@ def op_contestants(bundle: Bundle, batch: Arrays, threads: int) -> Contestants:
     """The op with the bundle's tables in every dtype, and the portable body with the bundle's own."""
     library = library_path()
     if library is None:
-        raise SystemExit("expected the native library (cmow_native/libhybrid_encode.so) to be installed, found none")
+        raise TrainingError("expected the native library (cmow_native/libhybrid_encode.so) to be installed, found none")
     own, variants = bundle.manifest.table_dtype, bundle_tables(bundle)
     models = {f"op {dtype}": op_model(batch, constants=variant) for dtype, variant in variants.items()}
     sessions = {name: open_session(model, library, threads) for name, model in models.items()}
@@ -166,7 +144,6 @@ def bench(config: BenchConfig) -> dict[str, Any]:
     """Time everything; raises ``BundleError`` where there is no bundle."""
     bundle = load_bundle(config.bundle, verify_hashes=False)
     batch = read_batch(bundle, config)
-    torch.set_num_threads(config.threads)
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(config.threads):
         slow = baseline_contestants(Path(folder), batch, config) if config.baseline_rounds else {}
         quick = sgemm_contestants() | op_contestants(bundle, batch, config.threads)
@@ -191,7 +168,3 @@ def main(config: BenchConfig) -> None:
     print_report(report, config)
     if config.json is not None:
         config.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(parse_options(BenchConfig))

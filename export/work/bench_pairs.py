@@ -1,6 +1,4 @@
-"""Speed of ``EncodePairs``, fused and as portable body, beside the machine's matrix product.
-
-    python -m export.bench.pairs [--threads 1] [--pairs 64] [--first 17] [--second 17]
+"""The work of ``export.bench.pairs``.
 
 Every round times every contestant, one after the other; what is printed are medians. The rate counts the
 multiplications of the integer products alone, and all else's time all the same; sgemm's are of float32.
@@ -10,48 +8,22 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from threadpoolctl import threadpool_limits
 
 from cmow.service.machine.native import kernel_isa, library_path
-from export.bench.__main__ import SGEMM_SIDE, sgemm_contestants
+from export.bench.pairs import PairsBenchConfig
 from export.bench.timing import interleave
 from export.graphs.session import bound_run, open_session
 from export.ops.op_model import op_model
 from export.ops.pairs_body import encode_pairs_function
 from export.ops.signatures import ENCODE_PAIRS
 from export.ops.tables import Arrays
-from training.options import parse_options
+from export.work.bench import SGEMM_SIDE, sgemm_contestants
+from training.errors import TrainingError
 
 TOKEN_INPUTS = ("token_ids", "cu_seqlens", "pairs")
-
-
-@dataclass(frozen=True)
-class PairsBenchConfig:
-    """What to time."""
-
-    threads: int = field(default=1, metadata={"help": "threads of every contestant"})
-    pairs: int = field(default=64, metadata={"help": "pairs in the batch"})
-    first: int = field(default=17, metadata={"help": "tokens of a pair's first sentence"})
-    second: int = field(default=17, metadata={"help": "tokens of a pair's second sentence"})
-    width: int = field(default=128, metadata={"help": "width of the features"})
-    keys: int = field(default=64, metadata={"help": "key size"})
-    blocks: int = field(default=2, metadata={"help": "blocks"})
-    vocabulary: int = field(default=30522, metadata={"help": "rows of the table of tokens"})
-    rounds: int = field(default=15, metadata={"help": "timed rounds of five calls, each after one that is not counted"})
-
-    @property
-    def tokens(self) -> int:
-        """Of all pairs."""
-        return self.pairs * (self.first + self.second)
-
-    @property
-    def multiplications(self) -> int:
-        """Of the integer products: convolution, keys and fusion of every token in every block."""
-        return self.tokens * self.blocks * self.width * (7 * self.width + self.keys)
 
 
 def random_batch(config: PairsBenchConfig, seed: int = 0) -> Arrays:
@@ -78,12 +50,11 @@ def time_contestants(config: PairsBenchConfig) -> dict[str, float]:
     """Median seconds of the sgemms, the fused op and the portable body."""
     library = library_path()
     if library is None:
-        raise SystemExit("expected the native library (cmow_native/libhybrid_encode.so) to be installed, found none")
+        raise TrainingError("expected the native library (cmow_native/libhybrid_encode.so) to be installed, found none")
     batch = random_batch(config)
     feeds = {name: batch[name] for name in TOKEN_INPUTS}
     constants = {name: array for name, array in batch.items() if name not in feeds}
     model = op_model(feeds, constants, encode_pairs_function(), ENCODE_PAIRS)
-    torch.set_num_threads(config.threads)
     with threadpool_limits(config.threads):
         op, body = (bound_run(open_session(model, path, config.threads), feeds) for path in (library, None))
         contestants = {**sgemm_contestants(), f"op {kernel_isa(library)}": op, "portable body": body}
@@ -104,7 +75,3 @@ def print_report(medians: Mapping[str, float], config: PairsBenchConfig) -> None
 def main(config: PairsBenchConfig) -> None:
     """Bench and print."""
     print_report(time_contestants(config), config)
-
-
-if __name__ == "__main__":
-    main(parse_options(PairsBenchConfig))

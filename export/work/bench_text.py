@@ -1,6 +1,4 @@
-"""Speed of the text path: tokenising, natively and by Hugging Face, and text to embedding with either.
-
-    python -m export.bench.text [--bundle service/bundle] [--threads 1] [--sentences 256] [--words 14] [--json OUT]
+"""The work of ``export.bench.text``.
 
 Every round times every contestant, one after the other, so that a busy moment of the machine hits all of them. Printed
 are medians, and the best call: on a machine that others use too, what its own work takes. A contestant that works on
@@ -10,10 +8,9 @@ single texts is called once for each sentence of the batch.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from itertools import cycle, islice
@@ -23,39 +20,23 @@ from typing import Any
 from cmow.service.machine.native import library_path
 from cmow.service.model.bundle import Bundle, load_bundle
 from cmow.service.text.tokenizer import LibraryTokenizer, PackedTokens, Tokenizer
-from export.bench.__main__ import about_machine
 from export.bench.corpus import read_sentences
+from export.bench.text import SPREAD, TextBenchConfig
 from export.bench.timing import Contestants, interleave
 from export.graphs.session import open_session
 from export.ops.op_model import op_model
 from export.ops.tables import bundle_tables
-from training.options import parse_options
+from export.work.bench import about_machine
+from training.errors import TrainingError
 
 Encode = Callable[[list[str]], PackedTokens]
-
-SPREAD = 2  # words that a sentence may have more or less than asked for
-
-
-@dataclass(frozen=True)
-class TextBenchConfig:
-    """What to time."""
-
-    bundle: Path = field(default=Path("service/bundle"), metadata={"help": "bundle whose tables and tokenizer to use"})
-    text: Path = field(
-        default=Path("tests/data/sentences.txt"), metadata={"help": "sentences, one a line; .gz is fine"}
-    )
-    threads: int = field(default=1, metadata={"help": "threads of every contestant"})
-    sentences: int = field(default=256, metadata={"help": "sentences in the batch"})
-    words: int = field(default=14, metadata={"help": f"words of a sentence, give or take {SPREAD}"})
-    rounds: int = field(default=15, metadata={"help": "timed rounds of five calls, each after one that is not counted"})
-    json: Path | None = field(default=None, metadata={"help": "also write the result to this file"})
 
 
 def fitting_sentences(config: TextBenchConfig) -> list[str]:
     """Real sentences of about the wanted number of words; repeated where there are too few."""
     fitting = [line for line in read_sentences(config.text) if abs(len(line.split()) - config.words) <= SPREAD]
     if not fitting:
-        raise SystemExit(
+        raise TrainingError(
             f"{config.text}: expected sentences of {config.words} words, give or take {SPREAD}, found none"
         )
     return [*islice(cycle(fitting), config.sentences)]
@@ -65,7 +46,7 @@ def contestants(bundle: Bundle, texts: list[str], threads: int) -> Contestants:
     """Both tokenisers on the batch, one by one, and before the encoder op."""
     native = Tokenizer(bundle.tokenizer_path, bundle.manifest.max_tokens, threads)
     if native.degraded is not None:
-        raise SystemExit(f"expected the native tokeniser, but {native.degraded}")
+        raise TrainingError(f"expected the native tokeniser, but {native.degraded}")
     library = LibraryTokenizer(bundle.tokenizer_path, bundle.manifest.max_tokens, threads)
     encoders: dict[str, Encode] = {"native": native.encode, "Hugging Face": library.encode}
     packed = native.encode(texts)
@@ -82,7 +63,7 @@ def embedder(bundle: Bundle, packed: PackedTokens, threads: int) -> Callable[[Pa
     """The encoder op on the bundle's own tables."""
     library = library_path()
     if library is None:
-        raise SystemExit("expected the native library (cmow_native/libhybrid_encode.so) to be installed, found none")
+        raise TrainingError("expected the native library (cmow_native/libhybrid_encode.so) to be installed, found none")
     tables = bundle_tables(bundle)[bundle.manifest.table_dtype]
     session = open_session(op_model(feeds(packed), constants=tables), library, threads)
     return lambda packed: session.run(None, feeds(packed))
@@ -119,8 +100,6 @@ def summarise(seconds: Mapping[str, list[float]], sentences: int) -> dict[str, d
 
 def bench(config: TextBenchConfig) -> dict[str, Any]:
     """Time everything; raises ``BundleError`` where there is no bundle."""
-    if config.threads > 1:
-        os.environ["RAYON_NUM_THREADS"] = str(config.threads)
     bundle, texts = load_bundle(config.bundle, verify_hashes=False), fitting_sentences(config)
     quick = contestants(bundle, texts, config.threads)
     about = about_machine(config.threads) | {"tokenizers": version("tokenizers")}
@@ -156,7 +135,3 @@ def main(config: TextBenchConfig) -> None:
     print_report(report, config)
     if config.json is not None:
         config.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(parse_options(TextBenchConfig))

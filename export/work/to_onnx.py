@@ -1,6 +1,4 @@
-"""Export of a trained student to the bundle that the service runs.
-
-    python -m export.to_onnx [--base runs/student] [--pair_heads runs/pair_heads] [--out runs/bundle] [--data DIR]
+"""The work of ``export.to_onnx``.
 
 Encoder and similarity head come from ``--base``, a student's run or a bundle; ``--pair_heads`` stands upon them, and
 ``--similarity`` takes another head's place. They are traced by ``torch.onnx.export``, one graph a task over the same
@@ -13,10 +11,9 @@ from __future__ import annotations
 
 import logging
 import shutil
-import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,16 +56,17 @@ from export.graphs.scoring import (
 from export.ops.hybrid_body import DOMAIN, hybrid_encode_function
 from export.ops.pairs_body import encode_pairs_function
 from export.ops.signatures import ENCODE_PAIRS, HYBRID_ENCODE, VERSION, Signature
+from export.to_onnx import ExportConfig
 from training.bundle.base import Base, load_base, load_base_projection
 from training.bundle.pairs import Rules, load_calibration, load_pairs
 from training.bundle.projection import load_projection
 from training.bundle.scorer import Scorer
 from training.bundle.weights import save_graphs
-from training.calibration import calibrated, finish
+from training.data.atomic import make_folder
 from training.data.files import NLI_LABELS
 from training.data.recipe import Recipe, command_line
-from training.errors import one_line_errors
-from training.options import parse_options
+from training.errors import OutputError
+from training.work.calibration import calibrated, finish
 
 OPSET = 18
 MAX_TOKENS = 64  # of the texts by which the heads' features are balanced
@@ -82,21 +80,6 @@ GRAPHS: dict[str, tuple[Callable[[Scorer, TableDtype], nn.Module], Names]] = {
     RELATEDNESS: (RelatednessModel, ("evidence",)),
     ENCODER: (EncoderModel, ("states",)),
 }
-
-
-@dataclass(frozen=True)
-class ExportConfig:
-    """What to export, and how."""
-
-    base: Path = field(default=Path("runs/student"), metadata={"help": "run of the fine-tuned student, or a bundle"})
-    pair_heads: Path = field(default=Path("runs/pair_heads"), metadata={"help": "run of the pair encoder, or a bundle"})
-    similarity: Path | None = field(default=None, metadata={"help": "run of a similarity head, instead of the base's"})
-    out: Path = field(default=Path("runs/bundle"), metadata={"help": "bundle folder"})
-    replace: bool = field(default=False, metadata={"help": "write over the bundle that is in the folder"})
-    name: str = field(default="cmow-hybrid-400", metadata={"help": "the model's name in replies"})
-    table_dtype: TableDtype = field(default="int8", metadata={"help": "float32, float16 or int8"})
-    max_tokens: int = field(default=100_000, metadata={"help": "longest text that the service takes uncut"})
-    data: Path | None = field(default=None, metadata={"help": "data folder whose dev splits to score"})
 
 
 def node_of(op: Signature) -> onnxscript.values.Op:
@@ -248,24 +231,20 @@ def export_bundle(config: ExportConfig) -> None:
     recipe = recipe.then(command_line("export.to_onnx", config), [])
     write_bundle(scorer, base, config, recipe, rules)
     if config.data is not None:
-        scorer.calibrate(calibrated(config.out, config.data, scorer.calibration))
+        scorer.calibrate(calibrated(config.out, config.data, scorer.calibration, config.threads))
         write_bundle(scorer, base, config, recipe, rules)
-        finish(config.out, config.data)
+        finish(config.out, config.data, config.threads)
 
 
 def main(config: ExportConfig) -> None:
     """Export beside ``config.out``, and put the files there when all of them are written."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     if (config.out / MANIFEST).exists() and not config.replace:
-        sys.exit(f"error: {config.out} holds a bundle: take another --out, or --replace to write over it")
-    config.out.mkdir(parents=True, exist_ok=True)
-    with one_line_errors(), TemporaryDirectory(dir=config.out, prefix=".new-") as folder:
+        raise OutputError(f"{config.out} holds a bundle: take another --out, or --replace to write over it")
+    make_folder(config.out)
+    with TemporaryDirectory(dir=config.out, prefix=".new-") as folder:
         new = Path(folder)
         export_bundle(replace(config, out=new))
         for name in (*FILES, MANIFEST):
             (new / name).replace(config.out / name)
     print(f"{config.out}: written. Serve it: cmow-serve --bundle {config.out}")
-
-
-if __name__ == "__main__":
-    main(parse_options(ExportConfig))

@@ -1,6 +1,4 @@
-"""Proof that the encoder is the same function everywhere: torch = custom op = portable body = float64 reference.
-
-    python -m export.verify service/bundle
+"""The work of ``export.verify``.
 
 runs sentences of odd lengths through the bundle's own tables in five ways and prints the largest relative L2 error of a
 sentence's embedding against the float64 reference; then every whole graph, with and without the kernel library, against
@@ -21,7 +19,6 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from cmow.service.errors import BundleError
 from cmow.service.machine import native
 from cmow.service.machine.cpu import usable_cpus
 from cmow.service.model.bundle import (
@@ -40,7 +37,8 @@ from export.ops import hybrid_reference as reference
 from export.ops.hybrid_body import hybrid_encode_function
 from export.ops.op_model import op_model
 from export.ops.tables import Arrays, bundle_tables
-from export.to_onnx import GRAPHS
+from export.verify import VerifyConfig
+from export.work.to_onnx import GRAPHS
 from training.bundle.scorer import Scorer
 from training.kernels.native import Tables
 from training.student.product import scan_encode
@@ -149,20 +147,10 @@ def verify(bundle: Bundle) -> list[Check]:
     return checks + [check for graph in GRAPHS for check in verify_graph(bundle, graph, inputs)]
 
 
-def main() -> None:
-    """Entry point of ``python -m export.verify BUNDLE``."""
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m export.verify BUNDLE")
+def main(config: VerifyConfig) -> None:
+    """Check and print; exits with 1 where a check fails."""
     print(f"sentences of {LENGTHS} tokens; kernel library: {native.library_path() or 'not installed'}")
-    try:
-        bundle = load_bundle(Path(sys.argv[1]))
-    except BundleError as error:
-        sys.exit(f"error: {error}")
-    checks = verify(bundle)
+    checks = verify(load_bundle(config.bundle))
     print(*checks, sep="\n")
     if not all(check.passed for check in checks):
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

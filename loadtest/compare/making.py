@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, DistilBertForSequenceClassification
 
-from export.baseline import Checkpoint, pretrained, untrained
 from export.distilbert import quantised_products, save_int8, save_model
+from export.work.baseline import Checkpoint, pretrained, untrained
 from loadtest.compare.models import (
     DISTILBERT,
     FILES,

@@ -34,9 +34,10 @@ from cmow.service.model.placement import Gpu, open_gpu
 from cmow.service.model.session import CUDA, PROVIDER_OPTIONS, open_bundle, session_options
 from cmow.service.options.arguments import count
 from cmow.service.text.tokenizer import PackedTokens, Tokenizer
-from export.bench.pairs import PairsBenchConfig, random_batch
+from export.bench.pairs import PairsBenchConfig
 from export.distilbert import INPUTS, FirstTokenState, save_model
 from export.ops.tables import bundle_tables
+from export.work.bench_pairs import random_batch
 from loadtest.gpu.kernel import (
     Kernels,
     Tensors,

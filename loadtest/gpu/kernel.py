@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from cmow.service.machine.native import Faults
 from cmow.service.model.bundle import TableDtype
-from export.bench.pairs import PairsBenchConfig, random_batch
+from export.bench.pairs import PairsBenchConfig
 from export.ops.device_batch import device_batch, device_pairs
 from export.ops.hybrid_reference import hybrid_encode
 from export.ops.pairs_reference import encode_pairs
 from export.ops.tables import Arrays, as_dtype
+from export.work.bench_pairs import random_batch
 
 Tensors = dict[str, torch.Tensor]
 

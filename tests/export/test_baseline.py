@@ -12,9 +12,10 @@ from transformers import PreTrainedTokenizerFast
 
 from cmow.service.errors import BundleError
 from cmow.service.model.baseline import Baseline, Baselines, read_manifest
-from export.baseline import pair_tokenizer, pretrained
+from export.work.baseline import pair_tokenizer, pretrained
 from tests.tiny_baseline import LABELS, make_tiny_baseline, tiny_model, tiny_tokenizer
 from tests.tiny_bundle import make_tokenizer
+from training.errors import TrainingError
 
 PAIRS = [("a man is playing guitar", "somebody makes music"), ("it rains", "the dog"), ("a", "a woman is not a man")]
 
@@ -75,13 +76,13 @@ def test_a_checkpoint_without_a_head_is_not_trained(tmp_path: Path) -> None:
 def test_foreign_labels(tmp_path: Path) -> None:
     tiny_model(["positive", "negative"]).save_pretrained(tmp_path)
     PreTrainedTokenizerFast(tokenizer_object=tiny_tokenizer(tmp_path)).save_pretrained(tmp_path)
-    with pytest.raises(SystemExit, match=r"found \['positive', 'negative'\]"):
+    with pytest.raises(TrainingError, match=r"found \['positive', 'negative'\]"):
         pretrained(str(tmp_path))
 
 
 def test_a_vocabulary_without_marks(tmp_path: Path) -> None:
     make_tokenizer().save(str(tmp_path / "tokenizer.json"))
-    with pytest.raises(SystemExit, match=r"expected \[CLS\] and \[SEP\]"):
+    with pytest.raises(TrainingError, match=r"expected \[CLS\] and \[SEP\]"):
         pair_tokenizer(tmp_path / "tokenizer.json")
 
 

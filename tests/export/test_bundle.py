@@ -25,8 +25,9 @@ from cmow.service.model.bundle import (
 from cmow.service.model.composer import Composer
 from cmow.service.model.engine import Engine, with_itself
 from export.graphs.scoring import EncoderModel, EntailmentModel, ParaphraseModel, RelatednessModel, SimilarityModel
-from export.to_onnx import GRAPHS, ExportConfig, main
-from export.verify import SCORE_BOUND, Check, verify
+from export.to_onnx import ExportConfig
+from export.work.to_onnx import GRAPHS, main
+from export.work.verify import SCORE_BOUND, Check, verify
 from tests.tiny_bundle import make_tiny_bundle, make_tokenizer
 from tests.training.tiny_project import write_data
 from training.bundle.base import load_base, load_base_projection
@@ -35,7 +36,9 @@ from training.bundle.pairs import Rules, load_calibration, load_pairs
 from training.bundle.projection import save_projection
 from training.bundle.rounding import quantise
 from training.bundle.scorer import Calibration, Scorer
+from training.data.files import DataError
 from training.data.recipe import Recipe
+from training.errors import OutputError
 from training.student.model import CheckpointError, Student, StudentConfig, save_student
 from training.student.pair_model import PairConfig, PairModel, load_pair_model, save_pair_model
 
@@ -120,13 +123,13 @@ def test_a_bundle_that_is_there_is_kept_unless_it_is_to_be_replaced(runs: Export
     config = replace(runs, out=tmp_path / "bundle")
     main(config)
     before = {path.name: path.read_bytes() for path in config.out.iterdir()}
-    with pytest.raises(SystemExit, match="holds a bundle: take another --out, or --replace"):
+    with pytest.raises(OutputError, match="holds a bundle: take another --out, or --replace"):
         main(config)
-    with pytest.raises(SystemExit, match="nowhere: expected a data folder, found none"):
+    with pytest.raises(DataError, match="nowhere: expected a data folder, found none"):
         main(replace(config, replace=True, data=tmp_path / "nowhere"))
-    with pytest.raises(SystemExit, match="error: "):
+    with pytest.raises(CheckpointError, match="nobody: expected"):
         main(replace(config, replace=True, base=tmp_path / "nobody"))
-    with pytest.raises(SystemExit, match="expected a pair model"):
+    with pytest.raises(CheckpointError, match="expected a pair model"):
         main(replace(config, replace=True, pair_heads=tmp_path / "nobody"))
     assert {path.name: path.read_bytes() for path in config.out.iterdir()} == before
     main(replace(config, replace=True))

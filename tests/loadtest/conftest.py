@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from transformers import DistilBertForSequenceClassification
 
-from export.baseline import Checkpoint
+from export.work.baseline import Checkpoint
 from loadtest.compare.making import make_distilbert
 from loadtest.compare.models import DISTILBERT
 from loadtest.compare.side import Context

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tests.tiny_bundle import make_tokenizer
-from training.average import average
 from training.student.model import CheckpointError, Student, StudentConfig
+from training.work.average import average
 
 SHAPE = StudentConfig(
     vocab_size=make_tokenizer().get_vocab_size(), matrix_dim=4, vector_dim=8, similarity_dim=4, hidden_dim=8

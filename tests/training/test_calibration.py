@@ -11,8 +11,9 @@ from cmow.service.model.engine import Engine
 from tests.tiny_bundle import RELATED, make_tiny_bundle
 from tests.training.tiny_project import labelled, sentences, write_data, write_rows
 from training.bundle.scorer import Calibration
-from training.calibration import CalibrationConfig, calibrated, fit_relatedness, main, paraphrase_sources
-from training.data.files import NLI_LABELS
+from training.calibration import CalibrationConfig
+from training.data.files import NLI_LABELS, DataError
+from training.work.calibration import calibrated, fit_relatedness, main, paraphrase_sources
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_what_there_are_no_data_for_stays_and_is_said(
     """Entailment alone is enough to calibrate and to score by; no dev split at all is not."""
     data = tmp_path / "data"
     write_rows(data / "nli/mine/train.jsonl.gz", labelled(NLI_LABELS, 12, 1))
-    with pytest.raises(SystemExit, match=r"error: .*data: expected dev\* in nli, similarity, paraphrase, found none"):
+    with pytest.raises(DataError, match=r"data: expected dev\* in nli, similarity, paraphrase, found none"):
         main(CalibrationConfig(data, folder))
     write_rows(data / "nli/mine/dev.jsonl.gz", labelled(NLI_LABELS, 12, 2))
     before = Calibration(paraphrase_shift=0.5)

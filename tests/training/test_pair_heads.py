@@ -20,10 +20,11 @@ from training.minimal_pairs.generate import pairs as minimal_pairs
 from training.minimal_pairs.labels import labelled
 from training.minimal_pairs.relations import Pair
 from training.minimal_pairs.words import Lexicon
-from training.pair_heads import PairHeadsConfig, PairModel, run
+from training.pair_heads import PairHeadsConfig
 from training.pairs.pairset import PairSet
 from training.student.model import CheckpointError
 from training.teachers.cache import PairCache, ensure_cache, read_state, write_state
+from training.work.pair_heads import PairModel, run
 
 
 @pytest.fixture(scope="module")

@@ -16,17 +16,21 @@ from training.data.files import plain_sentences, split_files
 from training.data.labelled import read_labelled
 from training.data.recipe import Recipe
 from training.data.sentences import task_sentences
-from training.distill import DistillConfig, distill
+from training.distill import DistillConfig
 from training.errors import StaleError, TeacherError
-from training.finetune import FinetuneConfig, finetune
+from training.finetune import FinetuneConfig
 from training.loop.parallel import Processes
-from training.pair_labels import PairLabelsConfig, label
-from training.pair_teacher import PairTeacherConfig, teach
+from training.pair_labels import PairLabelsConfig
+from training.pair_teacher import PairTeacherConfig
 from training.pairs.mining import Mine
 from training.pairs.neighbours import Neighbours
 from training.pairs.questions import balanced_questions, clusters
 from training.teachers.cache import PairCache, TeacherCache
 from training.teachers.cross_encoder import PairTeacher, shuffled_length_batches
+from training.work.distill import distill
+from training.work.finetune import finetune
+from training.work.pair_labels import label
+from training.work.pair_teacher import teach
 
 ALONE = Processes()
 

@@ -12,7 +12,7 @@ from msgspec import structs
 from torch import Tensor
 
 from cmow.service.model.bundle import PROJECTION, file_entry, load_bundle, write_manifest
-from export.to_onnx import trace_projection
+from export.work.to_onnx import trace_projection
 from tests.tiny_bundle import TinyBundle, make_tiny_bundle
 from tests.training.tiny_project import killed_and_resumed, metrics, write_data
 from training.bundle.from_bundle import read_projection
@@ -20,8 +20,9 @@ from training.bundle.projection import Projection, load_projection
 from training.bundle.scorer import Scorer
 from training.data.files import DataError
 from training.data.recipe import Recipe
-from training.similarity_head import SimilarityHeadConfig, run
+from training.similarity_head import SimilarityHeadConfig
 from training.student.model import CheckpointError
+from training.work.similarity_head import run
 
 
 @pytest.fixture(scope="module")

@@ -19,17 +19,20 @@ from tests.training.tiny_project import (
     write_data,
     write_teacher_cache,
 )
-from training.average import AverageConfig, main
+from training.average import AverageConfig
 from training.data.files import DataError
 from training.data.labelled import read_labelled
 from training.data.recipe import Recipe
-from training.distill import DistillConfig, distill
+from training.distill import DistillConfig
 from training.errors import StaleError, TeacherError, TrainingError
-from training.finetune import FinetuneConfig, finetune, two_way
+from training.finetune import FinetuneConfig
 from training.loop.parallel import Processes
 from training.student.model import CheckpointError, Student, StudentConfig, load_student, save_student
 from training.teachers.cache import TeacherCache, read_state, write_state
 from training.teachers.encoder import resolve_teacher
+from training.work.average import main
+from training.work.distill import distill
+from training.work.finetune import finetune, two_way
 
 ALONE = Processes()
 

@@ -14,12 +14,12 @@ from transformers import BertModel
 
 from cmow.service.text.tokenizer import Tokenizer
 from tests.training.tiny_project import sentences, write_bert, write_data, write_lines
-from training import teacher as teaching
 from training.errors import StaleError, TeacherError
 from training.teacher import TeacherConfig
 from training.teachers.blocks import length_batches
 from training.teachers.cache import TeacherCache
 from training.teachers.sentence import SentenceTeacher
+from training.work.teacher import main
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +58,13 @@ def test_batches_have_one_length_and_hold_every_row_once() -> None:
     assert max(len(rows) * lengths[rows[0]] for rows in batches if lengths[rows[0]] < 6) <= 6
 
 
-def run(config: TeacherConfig, monkeypatch: pytest.MonkeyPatch) -> TeacherCache:
-    monkeypatch.setattr(teaching, "parse_options", lambda kind: config)
-    teaching.main()
+def run(config: TeacherConfig) -> TeacherCache:
+    main(config)
     return TeacherCache.open(config.out)
 
 
-def test_a_killed_run_goes_on_to_the_same_cache(config: TeacherConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = run(config, monkeypatch)
+def test_a_killed_run_goes_on_to_the_same_cache(config: TeacherConfig) -> None:
+    whole = run(config)
     expected, state = whole.targets.copy(), json.loads((config.out / "state.json").read_text())
     assert whole.done == len(whole.sentences) == state["done"] > 10
     np.testing.assert_allclose(np.linalg.norm(expected.astype(np.float32), axis=1), 1, atol=1e-2)
@@ -74,17 +73,15 @@ def test_a_killed_run_goes_on_to_the_same_cache(config: TeacherConfig, monkeypat
     targets[10:] = 0
     targets.flush()
     (config.out / "state.json").write_text(json.dumps(state | {"done": 10}))
-    again = run(config, monkeypatch)
+    again = run(config)
     np.testing.assert_array_equal(again.targets, expected)
     assert Tokenizer(config.out / "tokenizer.json", 64).encode(["the man " * 20]).lengths.tolist() == [40]
 
 
-def test_a_line_end_within_running_text_is_a_space(
-    config: TeacherConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_line_end_within_running_text_is_a_space(config: TeacherConfig, tmp_path: Path) -> None:
     data = write_data(tmp_path / "data")
     write_lines(data / "text/more.txt.gz", ["the man\ris playing", "the  man is\u2028not"])
-    cache = run(replace(config, data=data, out=tmp_path / "cache"), monkeypatch)
+    cache = run(replace(config, data=data, out=tmp_path / "cache"))
     assert cache.done == len(cache.sentences)
     assert {"the man is playing", "the man is not"} <= set(cache.sentences)
 
@@ -100,20 +97,18 @@ def test_teachers_without_all_weights_or_places_are_refused(folder: Path, tmp_pa
         SentenceTeacher(str(folder), 513)
 
 
-def test_a_cache_of_other_options_is_refused(config: TeacherConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(config, monkeypatch)
+def test_a_cache_of_other_options_is_refused(config: TeacherConfig) -> None:
+    run(config)
     other = TeacherConfig(data=config.data, out=config.out, teacher=config.teacher, seed=1)
     with pytest.raises(StaleError, match=r"cache: made with others: --seed was 0, is 1\. Take another --out"):
-        run(other, monkeypatch)
+        run(other)
 
 
-def test_a_cache_does_not_go_on_with_other_data(
-    config: TeacherConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_does_not_go_on_with_other_data(config: TeacherConfig, tmp_path: Path) -> None:
     own = replace(config, data=write_data(tmp_path / "data"), out=tmp_path / "cache")
-    run(own, monkeypatch)
+    run(own)
     os.utime(own.data / "nli/snli/train.jsonl.gz")
-    run(own, monkeypatch)  # another time, the same content
+    run(own)  # another time, the same content
     write_lines(own.data / "text/plain.txt.gz", ["other text"])
     with pytest.raises(StaleError, match=r"made with others: \S+plain\.txt\.gz has changed\. Take another"):
-        run(own, monkeypatch)
+        run(own)

@@ -6,6 +6,8 @@ once the options are known to be right: PyTorch and transformers take seconds, a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import TypeVar
 
@@ -17,12 +19,14 @@ T = TypeVar("T", bound=Threaded)
 
 
 def start(options: type[T], work: str) -> None:
-    """Do the ``work`` of a command, a module whose ``main`` takes its ``options``; wrong ones end the process here."""
-    start_with(parse_options(options), work)
+    """Do the ``work`` of a command, "module:function", with what is given of its ``options``; exits on a wrong one."""
+    start_with(partial(parse_options, options), work)
 
 
-def start_with(config: Threaded, work: str) -> None:
-    """The same with options that are parsed already."""
-    limit_threads(config.threads)
+def start_with(read: Callable[[], Threaded], work: str) -> None:
+    """The same with options that ``read`` gives."""
+    module, _, function = work.partition(":")
     with one_line_errors():
-        import_module(work).main(config)
+        config = read()
+        limit_threads(config.threads)
+        getattr(import_module(module), function)(config)

@@ -1,7 +1,4 @@
-"""Prints minimal pairs to read.
-
-python -m training.minimal_pairs --data DIR [--items 3] [--split dev]
-"""
+"""Prints minimal pairs to read."""
 
 from __future__ import annotations
 
@@ -9,14 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from training.errors import one_line_errors
-from training.minimal_pairs.generate import dev_items
-from training.minimal_pairs.words import Lexicon
-from training.options import Natural, parse_options
+from training.command.start import start
+from training.options import Natural, Threaded
 
 
 @dataclass(frozen=True)
-class SampleConfig:
+class SampleConfig(Threaded):
     """What to print."""
 
     data: Path = field(metadata={"help": "data folder (see training/data/files.py)"})
@@ -25,17 +20,5 @@ class SampleConfig:
     seed: int = field(default=0, metadata={"help": "seed of the choice"})
 
 
-def main() -> None:
-    """Entry point of ``python -m training.minimal_pairs``."""
-    config = parse_options(SampleConfig)
-    for kind, found in dev_items(Lexicon.harvest(config.data, config.split), config.seed, config.items).items():
-        print(f"\n{kind}")
-        for item in found:
-            print(f"  {item.anchor}")
-            for other, relation in item.others:
-                print(f"    {relation.name.lower():10} {other}")
-
-
 if __name__ == "__main__":
-    with one_line_errors():
-        main()
+    start(SampleConfig, "training.work.minimal_pairs.sample:main")

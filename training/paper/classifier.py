@@ -5,16 +5,13 @@ Galke et al. (arXiv 2109.08449), sections 3.4 and 4. Letters: R rows, B sentence
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cmow.service.text.tokenizer import PackedTokens
+from training.paper.glue import EncoderName
 from training.student.model import HybridEncoder
-
-EncoderName = Literal["cbow", "cmow", "hybrid", "bidirectional"]
 
 
 def embedding_columns(encoder: HybridEncoder, name: EncoderName) -> slice:

@@ -6,16 +6,12 @@ Wang et al., "GLUE" (ICLR 2019), for the metrics; the hub's columns and label nu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import pearsonr, spearmanr
-from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
-from sklearn.model_selection import KFold, StratifiedKFold
 
 from training.data.files import NLI_LABELS, NOT_ENTAILMENT, PARAPHRASE_LABELS, DataError, split_files
 from training.data.hub import check_columns, is_data_folder, load_split
@@ -26,14 +22,6 @@ from training.data.rows import read_sentences
 Floats = NDArray[np.floating[Any]]
 Numbers = NDArray[np.int64]
 TWO_WAY = (NLI_LABELS[0], NOT_ENTAILMENT)
-
-METRICS: dict[str, Callable[[Any, Any], float]] = {
-    "accuracy": accuracy_score,
-    "f1": f1_score,
-    "matthews": matthews_corrcoef,
-    "spearman": lambda gold, predicted: float(spearmanr(gold, predicted).statistic),
-    "pearson": lambda gold, predicted: float(pearsonr(gold, predicted).statistic),
-}
 
 
 @dataclass(frozen=True)
@@ -199,15 +187,3 @@ def splits(name: str, data: Path) -> tuple[Examples, Examples | None]:
         expected = f"expected {data / task_named(name).folder}/train*, found none"
         raise DataError(f"{name}: {expected}; --data nyu-mll/glue takes the task from the hub")
     return train, dev
-
-
-def folds(task: Task, targets: NDArray[np.float64], count: int, seed: int) -> Iterator[tuple[Numbers, Numbers]]:
-    """(numbers of the rows to train on, of those held out) for each fold; with every class in its share."""
-    kind = KFold if task.is_regression else StratifiedKFold
-    yield from kind(count, shuffle=True, random_state=seed).split(targets, targets)
-
-
-def scores(task: Task, outputs: Floats, targets: Floats) -> dict[str, float]:
-    """The task's metrics for outputs [P, C], logits or one score a row, against ``targets`` [P]."""
-    predicted = outputs[:, 0] if task.is_regression else outputs.argmax(axis=1)
-    return {metric: round(float(METRICS[metric](targets, predicted)), 4) for metric in task.metrics}

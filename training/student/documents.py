@@ -9,7 +9,6 @@ Letters: B sentences, G documents, m similarity width.
 from __future__ import annotations
 
 import math
-from typing import Annotated
 
 import numpy as np
 import torch
@@ -18,13 +17,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cmow.service.text.tokenizer import PackedTokens
-from training.options import Range
+from training.options import SHORTEST_DOCUMENT
 from training.student.packing import PackedBatch, batch
 
 TOPICS = 10  # distinct sentences of a document at most
-SHORTEST = 100  # tokens
-
-DocumentTokens = Annotated[int, Range(SHORTEST)]
 
 
 def make_documents(
@@ -44,7 +40,7 @@ def make_documents(
 
 def draw(sentences: PackedTokens, longest: int, random: np.random.Generator) -> NDArray[np.int64]:
     """Rows of the sentences of one document, about as long as a length drawn on a logarithmic scale."""
-    tokens = math.exp(random.uniform(math.log(SHORTEST), math.log(longest)))
+    tokens = math.exp(random.uniform(math.log(SHORTEST_DOCUMENT), math.log(longest)))
     topics = random.integers(0, len(sentences), random.integers(1, TOPICS + 1))
     mean = max(1.0, float(sentences.lengths[topics].mean()))
     return topics[random.integers(0, len(topics), max(1, round(tokens / mean)))]

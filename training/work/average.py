@@ -1,6 +1,4 @@
-"""The average of students that went on from one: what they agree on stays, what each happened on cancels out.
-
-    python -m training.average --runs runs/seed1 runs/seed2 --data DIR [--out runs/average]
+"""The work of ``training.average``.
 
 Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing
 inference time" (ICML 2022), its uniform soup.
@@ -10,33 +8,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import reduce
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from cmow.service.text.tokenizer import Tokenizer
+from training.average import AverageConfig
 from training.data.inputs import PAIRS, labelled_files, made_files
 from training.data.recipe import Recipe
-from training.errors import one_line_errors
 from training.loop.run import Run
-from training.options import parse_options
-from training.pairs.calibrate import calibrate
+from training.pairs.fit import calibrate
 from training.student.model import CheckpointError, Student, load_student, save_student
 
 TOKENIZER = "tokenizer.json"
-
-
-@dataclass(frozen=True)
-class AverageConfig:
-    """What to average."""
-
-    runs: list[Path] = field(metadata={"help": "run folders of training.finetune, two or more"})
-    data: Path = field(metadata={"help": "data folder, for the calibration"})
-    out: Path = field(default=Path("runs/average"), metadata={"help": "folder of the average"})
-    max_tokens: int = field(default=64, metadata={"help": "longer sentences are cut"})
 
 
 def average(students: Sequence[Student]) -> Student:
@@ -71,8 +56,3 @@ def main(config: AverageConfig) -> None:
     shutil.copy(config.runs[0] / TOKENIZER, config.out)
     recipe = reduce(lambda before, after: after.after(before), map(Recipe.read, config.runs))
     recipe.then("python -m training.average --runs RUNS --data DATA", []).write(config.out)
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        main(parse_options(AverageConfig))

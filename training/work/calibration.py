@@ -1,6 +1,4 @@
-"""What is fitted on a bundle once it is exported, on its answers as it serves them. Then it is scored.
-
-    python -m training.calibration --data DIR [--bundle runs/bundle]    # relatedness and scores, in the manifest
+"""The work of ``training.calibration``.
 
 The temperature of entailment (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017) divides all logits by
 one number, so that probabilities mean what they say; it changes no label. The probability of a paraphrase is a logistic
@@ -17,7 +15,7 @@ Letters: P pairs.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,27 +24,20 @@ from msgspec import structs
 from sklearn.linear_model import LinearRegression
 
 from cmow.service.model.bundle import Manifest, Relatedness, load_bundle, write_manifest
-from cmow.service.model.engine import Engine
+from cmow.service.model.engine import Engine, EngineOptions
 from cmow.service.model.verdicts.same import logit
 from training.bundle.manifest import add_command, update_training
 from training.bundle.scorer import Calibration
+from training.calibration import CalibrationConfig
 from training.data.files import DataError, split_files, warn
 from training.data.labelled import GOLD_FOLDERS, LabelledPairs, read_split
 from training.data.recipe import command_line
-from training.errors import one_line_errors
 from training.evaluate import dev_metrics
 from training.minimal_pairs.generate import pairs as minimal_pairs
 from training.minimal_pairs.labels import labelled
 from training.minimal_pairs.words import Lexicon
-from training.options import parse_options
-from training.pairs.calibrate import (
-    Judged,
-    best_temperature,
-    best_threshold,
-    class_weights,
-    platt,
-    three_way_dev,
-)
+from training.pairs.calibrate import Judged, best_threshold, class_weights, platt
+from training.pairs.fit import best_temperature, three_way_dev
 from training.verdicts.claims import fit_claims
 from training.verdicts.same import fit_same, same_sources
 
@@ -55,20 +46,12 @@ SAME_SCORE, OTHER_SCORE = 0.8, 0.6
 MINIMAL_PAIRS = 5000
 
 
-@dataclass(frozen=True)
-class CalibrationConfig:
-    """What to fit."""
-
-    data: Path = field(metadata={"help": "data folder (see training/data/files.py)"})
-    bundle: Path = field(default=Path("runs/bundle"), metadata={"help": "bundle folder, whose manifest is rewritten"})
-
-
-def calibrated(folder: Path, data: Path, before: Calibration) -> Calibration:
+def calibrated(folder: Path, data: Path, before: Calibration, threads: int = 0) -> Calibration:
     """What the bundle in ``folder``, exported as ``before`` says, is to be exported with.
 
     What there are no data for stays as it was.
     """
-    engine = Engine(load_bundle(folder))
+    engine = Engine(load_bundle(folder), EngineOptions(threads=threads))
     temperature = before.entailment_temperature * _temperature(engine, data)
     if not (sources := [source for source in paraphrase_sources(data) if 0 < source.same.sum() < len(source.same)]):
         warn(f"{data}: the probability and the threshold of paraphrases stay: found no training pairs of both kinds")
@@ -122,27 +105,22 @@ def fit_relatedness(engine: Engine, data: Path) -> Relatedness:
     return Relatedness(cosine=cosine, head=head, intercept=float(found.intercept_))
 
 
-def finish(folder: Path, data: Path) -> Manifest:
+def finish(folder: Path, data: Path, threads: int = 0) -> Manifest:
     """Fit relatedness and verdicts, score the dev splits, and write all that into the manifest in ``folder``."""
-    bundle = load_bundle(folder)
-    engine = Engine(bundle)
+    bundle, options = load_bundle(folder), EngineOptions(threads=threads)
+    engine = Engine(bundle, options)
     related, same = fit_relatedness(engine, data), fit_same(engine, list(same_sources(data)))
     fitted = structs.replace(bundle.manifest, relatedness=related, same=same, claims=fit_claims(bundle, data))
     write_manifest(folder, fitted)
-    if not (metrics := dev_metrics(Engine(load_bundle(folder)), data)):
+    if not (metrics := dev_metrics(Engine(load_bundle(folder), options), data)):
         warn(f"{data}: nothing is scored: found no dev* in {', '.join(GOLD_FOLDERS.values())}")
     return update_training(folder, metrics=metrics)
 
 
 def main(config: CalibrationConfig) -> None:
     """Fit, score and print."""
-    with one_line_errors():
-        if not split_files(config.data, "dev", tuple(GOLD_FOLDERS.values())):
-            raise DataError(f"{config.data}: expected dev* in {', '.join(GOLD_FOLDERS.values())}, found none")
-        manifest = finish(config.bundle, config.data)
-        add_command(config.bundle, command_line("training.calibration", config))
+    if not split_files(config.data, "dev", tuple(GOLD_FOLDERS.values())):
+        raise DataError(f"{config.data}: expected dev* in {', '.join(GOLD_FOLDERS.values())}, found none")
+    manifest = finish(config.bundle, config.data, config.threads)
+    add_command(config.bundle, command_line("training.calibration", config))
     print(manifest.relatedness, manifest.same, manifest.claims)
-
-
-if __name__ == "__main__":
-    main(parse_options(CalibrationConfig))

@@ -1,6 +1,4 @@
-"""General distillation: the student learns the teacher's sentence embeddings on unlabelled text.
-
-    python -m training.distill --data DIR [--teacher-cache runs/teacher] [--out runs/distill]
+"""The work of ``training.distill``.
 
 The loss has two parts: one minus the cosine between a sentence's student and teacher embeddings, and the squared error
 of all similarities inside the batch, which is what the service is asked for. Progress goes to ``metrics.jsonl``; a
@@ -11,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,38 +19,18 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from cmow.service.text.tokenizer import PackedTokens, Tokenizer
+from training.data.files import split_files
 from training.data.inputs import made_files
 from training.data.labelled import read_split
 from training.data.recipe import Recipe, command_line
-from training.errors import one_line_errors
+from training.distill import DistillConfig
 from training.loop.losses import distill_loss
 from training.loop.parallel import Processes, processes
 from training.loop.run import Optimisers, Run, shuffled_epochs, train
-from training.options import DEVICE, AtLeastTwo, Device, parse_options
 from training.student.model import Embedder, Student, StudentConfig, load_student, save_student
 from training.student.packing import batch, placed, tokenize
 from training.student.vocabulary import check_vocabulary, read_vocabulary
 from training.teachers.cache import TeacherCache
-
-
-@dataclass(frozen=True)
-class DistillConfig:
-    """One run of general distillation."""
-
-    data: Path = field(metadata={"help": "data folder; its similarity dev splits are scored at every checkpoint"})
-    teacher_cache: Path = field(default=Path("runs/teacher"), metadata={"help": "folder made by training.teacher"})
-    start: Path | None = field(default=None, metadata={"help": "student of training.paper.pretrain to start from"})
-    out: Path = field(default=Path("runs/distill"), metadata={"help": "run folder"})
-    epochs: int = field(default=8, metadata={"help": "passes over the cached sentences"})
-    batch: AtLeastTwo = field(default=1024, metadata={"help": "sentences a step, over all processes"})
-    matrix_lr: float = field(default=3e-4, metadata={"help": "peak learning rate of the matrix tables"})
-    vector_lr: float = field(default=3e-3, metadata={"help": "peak learning rate of the vector table"})
-    head_lr: float = field(default=1e-3, metadata={"help": "peak learning rate of the projection"})
-    pair_weight: float = field(default=20.0, metadata={"help": "weight of the in-batch similarity loss"})
-    max_tokens: int = field(default=128, metadata={"help": "longer sentences are cut"})
-    checkpoint_steps: int = field(default=1000, metadata={"help": "steps between two checkpoints"})
-    seed: int = field(default=0, metadata={"help": "seed of weights and batches"})
-    device: Device = field(default="auto", metadata=DEVICE)
 
 
 class SimilarityDev:
@@ -164,12 +142,7 @@ def save(student: Student, config: DistillConfig) -> None:
     before.then(command_line("training.distill", config), []).write(config.out)
 
 
-def main() -> None:
-    """Entry point of ``python -m training.distill``."""
-    config = parse_options(DistillConfig)
-    with one_line_errors(), processes(config.device) as world:
+def main(config: DistillConfig) -> None:
+    """The same in as many processes as there are."""
+    with processes(config.device) as world:
         distill(config, world)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,4 @@
-"""Fine-tuning: entailment, similarity and paraphrase together, on gold labels and the pair teacher's judgements.
-
-    python -m training.finetune --data DIR [--student runs/distill] [--out runs/student]
+"""The work of ``training.finetune``.
 
 One encoder serves all heads, so every step takes a batch of pairs and a batch of sentences with the sentence teacher's
 targets; without the second, the pair losses pull the sentence space apart. Where a pair has both a gold label and the
@@ -11,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain, count, repeat
 from pathlib import Path
 
@@ -28,58 +26,16 @@ from training.data.inputs import PAIRS, labelled_files, made_files
 from training.data.labelled import GOLD_FOLDERS, LabelledPairs, read_labelled, read_split
 from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below
-from training.errors import one_line_errors
+from training.finetune import FinetuneConfig
 from training.loop.losses import binary_losses, correlation_loss, distill_loss, entailment_losses, mixed, soft_losses
 from training.loop.parallel import one_process
 from training.loop.run import Optimisers, Rows, Run, Schedule, shuffled_batches, train
-from training.options import DEVICE, AtLeastTwo, Device, Natural, Share, Temperature, parse_options
-from training.pairs.calibrate import calibrate
+from training.pairs.fit import calibrate
 from training.pairs.pairset import PairBatch, PairSet, outputs
-from training.student.documents import DocumentTokens, make_documents
+from training.student.documents import make_documents
 from training.student.model import PairOutputs, Student, StudentConfig, load_student, save_student
 from training.student.packing import PackedBatch, batch, drop_tokens, join, placed, tokenize
 from training.teachers.cache import PairCache, TeacherCache
-
-
-@dataclass(frozen=True)
-class FinetuneConfig:
-    """One run of fine-tuning."""
-
-    data: Path = field(metadata={"help": "data folder with nli/, similarity/ and paraphrase/"})
-    student: Path = field(default=Path("runs/distill"), metadata={"help": "folder of the distilled student"})
-    teacher_cache: Path = field(default=Path("runs/teacher"), metadata={"help": "folder made by training.teacher"})
-    pair_labels: Path = field(default=Path("runs/pair_labels"), metadata={"help": "made by training.pair_labels"})
-    gold_only: bool = field(default=False, metadata={"help": "leave out the pair teacher and its pairs"})
-    out: Path = field(default=Path("runs/student"), metadata={"help": "run folder"})
-    hidden_dim: int = field(default=512, metadata={"help": "hidden units of the entailment head"})
-    compare_dim: Natural = field(default=64, metadata={"help": "width of the alignment's comparisons; 0 leaves it out"})
-    standardise: bool = field(default=True, metadata={"help": "standardise embeddings before the entailment head"})
-    product: bool = field(default=True, metadata={"help": "u * v among the features of the entailment head"})
-    epochs: int = field(default=3, metadata={"help": "passes over the pairs"})
-    batch: int = field(default=512, metadata={"help": "pairs a step"})
-    distill_batch: AtLeastTwo = field(default=256, metadata={"help": "sentences with teacher targets a step"})
-    gold_repeats: int = field(default=4, metadata={"help": "how often an epoch holds a pair with a gold score"})
-    scored_batch: int = field(default=0, metadata={"help": "further pairs with a gold score a step"})
-    gold_batch: int = field(default=0, metadata={"help": "further gold pairs of the gold sets a step"})
-    gold_sets: str = field(default="nli/mnli,nli/rte", metadata={"help": "folders of these below data, by commas"})
-    documents: int = field(default=0, metadata={"help": "documents with teacher targets a step"})
-    document_tokens: DocumentTokens = field(default=3000, metadata={"help": "tokens of the longest document"})
-    max_steps: int = field(default=0, metadata={"help": "end after so many steps; 0 for all epochs"})
-    keep_heads: bool = field(default=False, metadata={"help": "go on with the heads of the student"})
-    hard_weight: Share = field(default=0.5, metadata={"help": "of the gold label against the teacher's judgement"})
-    temperature: Temperature = field(default=1.0, metadata={"help": "of the teacher's entailment logits"})
-    paraphrase_weight: float = field(default=0.5, metadata={"help": "weight of the paraphrase loss"})
-    similarity_weight: float = field(default=1.0, metadata={"help": "weight of the similarity loss"})
-    distill_weight: float = field(default=10.0, metadata={"help": "weight of the distillation loss"})
-    pair_weight: float = field(default=20.0, metadata={"help": "weight of in-batch similarities in it"})
-    matrix_lr: float = field(default=2e-4, metadata={"help": "peak learning rate of the matrix tables"})
-    vector_lr: float = field(default=2e-3, metadata={"help": "peak learning rate of the vector table"})
-    head_lr: float = field(default=1e-3, metadata={"help": "peak learning rate of the heads"})
-    token_dropout: Share = field(default=0.1, metadata={"help": "share of the tokens left out of a pair"})
-    max_tokens: int = field(default=64, metadata={"help": "longer sentences are cut"})
-    checkpoint_steps: int = field(default=500, metadata={"help": "steps between two checkpoints"})
-    seed: int = field(default=0, metadata={"help": "seed of head weights, dropout and batches"})
-    device: Device = field(default="auto", metadata=DEVICE)
 
 
 class PairDev:
@@ -292,8 +248,3 @@ def endless_batches(rows: int, batch: int, seed: int) -> Iterator[Rows]:
     if batch > rows:
         raise DataError(f"expected at least {batch} rows for a batch, found {rows}")
     return chain.from_iterable(shuffled_batches(rows, batch, seed, epoch) for epoch in count())
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        finetune(parse_options(FinetuneConfig))

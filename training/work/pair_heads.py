@@ -1,6 +1,4 @@
-"""The pair encoder and its heads, on the pair teacher's judgements and on minimal pairs, over a student's own tables.
-
-    python -m training.pair_heads --data DIR [--base runs/student] [--pair_labels runs/pair_labels] [--start RUN]
+"""The work of ``training.pair_heads``.
 
 The encoder's tables stay as they are in ``--base``, a student's run or a bundle, so that a step moves only the pair
 encoder (its table of first token features included) and the heads; sentences are encoded once, before the first step.
@@ -12,7 +10,7 @@ that time: its steps follow from the time that the first ones take. A killed run
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
@@ -31,7 +29,6 @@ from training.data.inputs import PAIRS, labelled_files, made_files, text_files
 from training.data.labelled import GOLD_FOLDERS, LabelledPairs, read_split
 from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below
-from training.errors import one_line_errors
 from training.evaluation.metrics import correlations
 from training.loop.device import mixed_precision
 from training.loop.losses import binary_losses, entailment_losses, mixed, soft_losses
@@ -42,7 +39,7 @@ from training.minimal_pairs.generate import dev_items
 from training.minimal_pairs.generate import pairs as minimal_pairs
 from training.minimal_pairs.labels import labelled
 from training.minimal_pairs.words import Lexicon
-from training.options import DEVICE, Device, Natural, Share, parse_options
+from training.pair_heads import PairHeadsConfig
 from training.pairs.encoded import Encoded, encoded
 from training.pairs.pairset import PairBatch, PairSet
 from training.student.heads import Standardise
@@ -50,37 +47,6 @@ from training.student.model import CheckpointError, HybridEncoder
 from training.student.pair_model import PairConfig, PairModel, save_pair_model
 from training.student.widen import widen
 from training.teachers.cache import PairCache
-
-
-@dataclass(frozen=True)
-class PairHeadsConfig:
-    """One run."""
-
-    data: Path = field(metadata={"help": "data folder (see training/data/files.py)"})
-    base: Path = field(default=Path("runs/student"), metadata={"help": "student's run or bundle whose tables are read"})
-    pair_labels: Path = field(default=Path("runs/pair_labels"), metadata={"help": "made by training.pair_labels"})
-    out: Path = field(default=Path("runs/pair_heads"), metadata={"help": "run folder"})
-    start: Path | None = field(default=None, metadata={"help": "run or bundle, no wider, to go on from"})
-    width: int = field(default=128, metadata={"help": "width of the pair encoder"})
-    blocks: int = field(default=2, metadata={"help": "blocks of the pair encoder"})
-    places: int = field(default=64, metadata={"help": "places of a token that are told apart"})
-    hidden_dim: int = field(default=320, metadata={"help": "hidden units of the entailment head"})
-    constructed: Natural = field(default=600_000, metadata={"help": "minimal pairs among the judged ones"})
-    judged: Natural = field(default=0, metadata={"help": "judged pairs at most, at random; 0 for all"})
-    epochs: int = field(default=3, metadata={"help": "passes over the pairs"})
-    minutes: float = field(default=0.0, metadata={"help": "end after about so many minutes instead; 0 for all epochs"})
-    max_steps: Natural = field(default=0, metadata={"help": "end after so many steps; 0 for all epochs"})
-    batch: int = field(default=256, metadata={"help": "pairs a step"})
-    hard_weight: Share = field(default=0.5, metadata={"help": "of the gold label against the teacher's judgement"})
-    lr: float = field(default=1e-3, metadata={"help": "peak learning rate"})
-    cooldown: Share = field(default=0.3, metadata={"help": "share of the steps, at the end, in which it falls to zero"})
-    dropout: Share = field(default=0.1, metadata={"help": "of the heads' hidden units"})
-    checkpoint_steps: int = field(default=1000, metadata={"help": "steps between two checkpoints"})
-    dev_rows: int = field(default=2000, metadata={"help": "rows of a dev split scored at a checkpoint, at most"})
-    max_tokens: int = field(default=64, metadata={"help": "longer sentences are cut"})
-    seed: int = field(default=0, metadata={"help": "seed of weights, minimal pairs and batches"})
-    threads: Natural = field(default=0, metadata={"help": "threads of PyTorch; 0 for its own choice"})
-    device: Device = field(default="auto", metadata=DEVICE)
 
 
 class Optimiser:
@@ -244,8 +210,6 @@ def inputs(config: PairHeadsConfig) -> list[Path]:
 
 def run(config: PairHeadsConfig) -> PairModel:
     """Run or go on with the training that ``config`` describes; returns the trained model."""
-    if config.threads:
-        torch.set_num_threads(config.threads)
     world, base = one_process(config.device), load_base(config.base)
     folder = Run(config.out, config, inputs(config))
     torch.manual_seed(config.seed)
@@ -345,8 +309,3 @@ def save(model: PairModel, config: PairHeadsConfig) -> None:
     if config.start:
         before = before.after(Recipe.read(config.start))
     before.then(command_line("training.pair_heads", config), sources_below(config.data)).write(config.out)
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        run(parse_options(PairHeadsConfig))

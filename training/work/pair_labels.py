@@ -1,6 +1,4 @@
-"""The pair teacher's judgements of gold and mined pairs, cached on disk.
-
-    python -m training.pair_labels --data DIR [--teacher runs/pair_teacher] [--out runs/pair_labels]
+"""The work of ``training.pair_labels``.
 
 writes the distinct ``sentences.txt``, ``pairs.npy`` (int32 [P, 2], rows of them), what the data say of each pair
 (``entailment.npy``, ``similarity.npy``, ``paraphrase.npy``), the teacher's ``logits.npy`` (float16 [P, 5]) and
@@ -13,8 +11,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,10 +23,9 @@ from training.data.labelled import GOLD_FOLDERS, LabelledPairs, read_split
 from training.data.recipe import Recipe, command_line
 from training.data.sentences import distinct_sentences
 from training.data.sources import sources_below
-from training.errors import one_line_errors
 from training.loop.pace import Pace
 from training.loop.parallel import one_process
-from training.options import DEVICE, Device, Natural, parse_options
+from training.pair_labels import PairLabelsConfig
 from training.pairs.kinds import Counts
 from training.pairs.mining import Mine
 from training.pairs.neighbours import Neighbours
@@ -41,25 +36,6 @@ from training.teachers.pair_tokens import PairTokenizer, PairTokens
 
 # Pairs sorted by length together. A GPU needs many, so that even rare lengths fill it.
 CPU_BLOCK, GPU_BLOCK = 8192, 1 << 18
-
-
-@dataclass(frozen=True)
-class PairLabelsConfig(Counts):
-    """Which pairs to judge, with which teacher."""
-
-    data: Path = field(metadata={"help": "data folder (see training/data/files.py)"})
-    teacher: Path = field(default=Path("runs/pair_teacher"), metadata={"help": "folder made by training.pair_teacher"})
-    teacher_cache: Path = field(default=Path("runs/teacher"), metadata={"help": "sentence embeddings, for mining"})
-    bundle: Path | None = field(
-        default=None, metadata={"help": "mine by the embeddings of this bundle, and not by those of the teacher cache"}
-    )
-    out: Path = field(default=Path("runs/pair_labels"), metadata={"help": "cache folder"})
-    mined: Natural = field(default=500_000, metadata={"help": "mined pairs at most, besides those of scored sentences"})
-    judged: Natural = field(default=1_000_000, metadata={"help": "pairs judged at most; gold labels need no judgement"})
-    batch_tokens: Natural = field(default=0, metadata={"help": "tokens in one forward pass; 0: what suits the device"})
-    block: Natural = field(default=0, metadata={"help": "pairs between two checkpoints; 0: what suits the device"})
-    seed: int = field(default=0, metadata={"help": "seed of the mining"})
-    device: Device = field(default="auto", metadata=DEVICE)
 
 
 def collect_pairs(config: PairLabelsConfig, device: torch.device) -> LabelledPairs:
@@ -77,7 +53,7 @@ def searched(config: PairLabelsConfig, device: torch.device) -> Iterator[Neighbo
     if config.bundle is None:
         yield Neighbours.of_cache(TeacherCache.complete(config.teacher_cache), device)
         return
-    with cmow.load(config.bundle, "cpu") as model:
+    with cmow.load(config.bundle, "cpu", config.threads) as model:
         yield Neighbours.of_model(model, distinct_sentences(config.data, config.plain, config.seed), device)
 
 
@@ -128,8 +104,3 @@ def tokenised(tokenizer: PairTokenizer, cache: PairCache, rows: slice) -> PairTo
     """The pairs ``rows`` of ``cache``, of whose sentences each is tokenised once."""
     used, pairs = np.unique(cache.pairs[rows], return_inverse=True)
     return PairTokens.of(tokenizer, tokenizer.texts([cache.sentences[row] for row in used]), pairs.reshape(-1, 2))
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        label(parse_options(PairLabelsConfig))

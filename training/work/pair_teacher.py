@@ -1,6 +1,4 @@
-"""Fine-tuning of the pair teacher on labelled pairs: NLI, similarity and paraphrase together.
-
-    python -m training.pair_teacher --data DIR [--out runs/pair_teacher] [--encoder all-MiniLM-L6-v2]
+"""The work of ``training.pair_teacher``.
 
 MRPC is left out, so that cross-validation on its training split stays clean for whatever learns from this teacher.
 Quora's training pairs are nearly all duplicates: positives are drawn down, and questions that are close in the sentence
@@ -10,7 +8,6 @@ teacher's space without being linked by duplicates are added as negatives.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,39 +22,16 @@ from training.data.inputs import PAIRS, labelled_files, made_files
 from training.data.labelled import GOLD_FOLDERS, LabelledPairs, read_split
 from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below, teacher_source
-from training.errors import one_line_errors
 from training.loop.device import mixed_precision, sent
 from training.loop.losses import entailment_losses
 from training.loop.parallel import one_process
 from training.loop.run import Run, Schedule, train
-from training.options import DEVICE, Device, Natural, parse_options
+from training.pair_teacher import PairTeacherConfig
 from training.pairs.neighbours import Neighbours
 from training.pairs.questions import balanced_questions
 from training.teachers.cache import TeacherCache
 from training.teachers.cross_encoder import PairLogits, PairTeacher, shuffled_length_batches
 from training.teachers.pair_tokens import PairTokens
-
-
-@dataclass(frozen=True)
-class PairTeacherConfig:
-    """One run of fine-tuning a cross-encoder."""
-
-    data: Path = field(metadata={"help": "data folder (see training/data/files.py)"})
-    teacher_cache: Path = field(default=Path("runs/teacher"), metadata={"help": "sentence embeddings, for mining"})
-    out: Path = field(default=Path("runs/pair_teacher"), metadata={"help": "run folder"})
-    encoder: str = field(default="all-MiniLM-L6-v2", metadata={"help": "packaged name, local folder or hub name"})
-    epochs: int = field(default=1, metadata={"help": "passes over the pairs"})
-    batch_tokens: int = field(default=2048, metadata={"help": "tokens a step"})
-    lr: float = field(default=1e-4, metadata={"help": "peak learning rate of the encoder"})
-    head_lr: float = field(default=5e-4, metadata={"help": "peak learning rate of pooling and heads"})
-    weight_decay: float = field(default=0.01, metadata={"help": "decoupled weight decay"})
-    similarity_repeats: Natural = field(default=2, metadata={"help": "how often an epoch holds each scored pair"})
-    mined_negatives: Natural = field(default=10_000, metadata={"help": "close question pairs taken as negatives"})
-    max_tokens: int = field(default=128, metadata={"help": "longer pairs are cut"})
-    dev_rows: int = field(default=1000, metadata={"help": "rows of each dev split scored at a checkpoint"})
-    checkpoint_steps: int = field(default=1000, metadata={"help": "steps between two checkpoints"})
-    seed: int = field(default=0, metadata={"help": "seed of heads, dropout and batches"})
-    device: Device = field(default="auto", metadata=DEVICE)
 
 
 def training_pairs(config: PairTeacherConfig) -> LabelledPairs:
@@ -190,8 +164,3 @@ def epochs_of_batches(lengths: list[int], config: PairTeacherConfig) -> Iterator
     """Row numbers of every batch of the whole run."""
     for epoch in range(config.epochs):
         yield from shuffled_length_batches(lengths, config.batch_tokens, config.seed + epoch)
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        teach(parse_options(PairTeacherConfig))

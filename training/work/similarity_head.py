@@ -1,6 +1,4 @@
-"""The similarity head anew, over a student's own tables, so that its cosine sees more of the order of words.
-
-    python -m training.similarity_head --data DIR [--base runs/student] [--out runs/similarity_head]
+"""The work of ``training.similarity_head``.
 
 Only the projection is trained; the tables stay as they are. Three losses hold each other: of minimal pairs the
 rephrased sentence is to be nearer than the exchanged one by a margin (a triplet loss on cosines; Schroff et al.,
@@ -14,7 +12,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,43 +34,14 @@ from training.data.labelled import read_split
 from training.data.recipe import Recipe, command_line
 from training.data.sentences import task_sentences
 from training.data.sources import sources_below
-from training.errors import one_line_errors
 from training.loop.losses import correlation_loss, distill_loss
 from training.loop.parallel import one_process
 from training.loop.run import Run, Schedule, train
 from training.minimal_pairs.generate import HELD_OUT_NAMES, dev_items, triples
 from training.minimal_pairs.relations import Triple
 from training.minimal_pairs.words import Lexicon
-from training.options import DEVICE, AtLeastTwo, Device, Natural, parse_options
+from training.similarity_head import SimilarityHeadConfig
 from training.student.heads import SimilarityHead
-
-
-@dataclass(frozen=True)
-class SimilarityHeadConfig:
-    """One run."""
-
-    data: Path = field(metadata={"help": "data folder (see training/data/files.py)"})
-    base: Path = field(default=Path("runs/student"), metadata={"help": "student's run or bundle, whose head is read"})
-    out: Path = field(default=Path("runs/similarity_head"), metadata={"help": "run folder"})
-    triples: int = field(default=100_000, metadata={"help": "minimal pairs, as an anchor and two others"})
-    sentences: int = field(default=100_000, metadata={"help": "sentences of tasks and captions, and of running text"})
-    steps: int = field(default=300, metadata={"help": "steps of the run"})
-    batch: int = field(default=512, metadata={"help": "triples a step"})
-    distill_batch: AtLeastTwo = field(default=256, metadata={"help": "sentences a step that keep their embeddings"})
-    scored_batch: AtLeastTwo = field(default=256, metadata={"help": "pairs a step of each data set with gold scores"})
-    order_weight: float = field(default=8.0, metadata={"help": "weight of the loss of triples"})
-    margin: float = field(default=0.2, metadata={"help": "by which the rephrased sentence is to be nearer"})
-    gold_weight: float = field(default=2.0, metadata={"help": "weight of the correlation with gold scores"})
-    distill_weight: float = field(default=10.0, metadata={"help": "weight of the loss of changed embeddings"})
-    pair_weight: float = field(default=20.0, metadata={"help": "weight of in-batch similarities in it"})
-    lr: float = field(default=1e-3, metadata={"help": "peak learning rate"})
-    checkpoint_steps: int = field(default=100, metadata={"help": "steps between two checkpoints"})
-    dev_items: int = field(default=100, metadata={"help": "items of each kind of minimal pairs that are scored"})
-    dev_seed: Natural = field(default=1, metadata={"help": "of these; training.minimal_pairs.score takes 0"})
-    max_tokens: int = field(default=64, metadata={"help": "longer sentences are cut"})
-    seed: int = field(default=0, metadata={"help": "seed of triples, sentences and batches"})
-    threads: Natural = field(default=0, metadata={"help": "threads of PyTorch; 0 for its own choice"})
-    device: Device = field(default="auto", metadata=DEVICE)
 
 
 class Texts:
@@ -264,8 +233,6 @@ class Optimiser:
 
 def run(config: SimilarityHeadConfig) -> Projection:
     """Run or go on with the training that ``config`` describes; returns the trained projection."""
-    if config.threads:
-        torch.set_num_threads(config.threads)
     world, base = one_process(config.device), load_base(config.base)
     read = [*labelled_files(config.data, "similarity"), *text_files(config.data), *made_files(config.base)]
     folder = Run(config.out, config, read)
@@ -301,8 +268,3 @@ def save(projection: Projection, config: SimilarityHeadConfig, before: Recipe) -
     """Write the projection, and how it and what is below it came to be."""
     save_projection(projection, config.out)
     before.then(command_line("training.similarity_head", config), sources_below(config.data)).write(config.out)
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        run(parse_options(SimilarityHeadConfig))

@@ -1,6 +1,4 @@
-"""Sentence-embedding teacher and its cached targets.
-
-    python -m training.teacher --data DIR --out runs/teacher [--teacher all-MiniLM-L6-v2]
+"""The work of ``training.teacher``.
 
 writes ``sentences.txt`` (a sentence a line), ``targets.npy`` (float16 [rows, m], unit length), the teacher's
 ``tokenizer.json``, which the student shares, and ``state.json``; a killed run goes on where it stopped.
@@ -8,8 +6,6 @@ writes ``sentences.txt`` (a sentence a line), ``targets.npy`` (float16 [rows, m]
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,30 +16,12 @@ from training.data.inputs import made_files, text_files
 from training.data.recipe import Recipe, command_line
 from training.data.sentences import distinct_sentences
 from training.data.sources import sources_below, teacher_source
-from training.errors import one_line_errors
 from training.loop.pace import Pace
 from training.loop.parallel import one_process
-from training.options import DEVICE, Device, Natural, parse_options
+from training.teacher import TeacherConfig
 from training.teachers.blocks import blocks_of
 from training.teachers.cache import TeacherCache, ensure_cache, read_state, write_state
 from training.teachers.sentence import SentenceTeacher, save_tokenizer
-
-
-@dataclass(frozen=True)
-class TeacherConfig:
-    """What to embed, with which teacher."""
-
-    data: Path = field(metadata={"help": "data folder (see training/data/files.py)"})
-    out: Path = field(default=Path("runs/teacher"), metadata={"help": "cache folder"})
-    teacher: str = field(default="all-MiniLM-L6-v2", metadata={"help": "packaged name, local folder or hub name"})
-    plain: Natural = field(
-        default=200_000, metadata={"help": "how many sentences of running text to add to the task text"}
-    )
-    max_tokens: int = field(default=128, metadata={"help": "longer sentences are cut for the teacher"})
-    batch_tokens: int = field(default=4096, metadata={"help": "tokens in one forward pass"})
-    block: int = field(default=16_384, metadata={"help": "rows between two checkpoints"})
-    seed: int = field(default=0, metadata={"help": "seed of the sentence order"})
-    device: Device = field(default="auto", metadata=DEVICE)
 
 
 def open_for_writing(config: TeacherConfig, dim: int) -> tuple[list[str], np.memmap[Any, Any], int]:
@@ -66,9 +44,8 @@ def write_sentences(config: TeacherConfig, dim: int) -> None:
     np.lib.format.open_memmap(config.out / "targets.npy", mode="w+", dtype=np.float16, shape=shape).flush()
 
 
-def main() -> None:
-    """Entry point of ``python -m training.teacher``."""
-    config = parse_options(TeacherConfig)
+def main(config: TeacherConfig) -> None:
+    """Embed what is not embedded yet."""
     teacher = SentenceTeacher(config.teacher, config.max_tokens, one_process(config.device).device)
     sentences, targets, done = open_for_writing(config, teacher.dim)
     state = read_state(config.out)
@@ -84,8 +61,3 @@ def main() -> None:
             write_state(config.out, state | {"done": stop})
             progress.update(len(rows))
             pace.add(len(rows))
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        main()

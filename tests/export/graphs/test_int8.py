@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from export.graphs.int8 import Int8Linear
-from export.to_onnx import export_module
+from export.work.to_onnx import export_module
 from training.bundle.rounding import LARGEST_WEIGHT
 
 

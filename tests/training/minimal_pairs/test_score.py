@@ -13,8 +13,9 @@ import pytest
 from cmow.service.model.engine import Engine
 from tests.tiny_bundle import TinyBundle
 from tests.training.tiny_project import write_data
-from training.minimal_pairs import score
 from training.minimal_pairs.relations import Item, Pair, Relation
+from training.minimal_pairs.score import ScoreConfig
+from training.work.minimal_pairs import score
 
 SAYS = {("a", "b"): 0.9, ("b", "a"): 0.8, ("a", "x"): 0.7, ("x", "a"): 0.1}
 
@@ -60,12 +61,10 @@ def test_means_are_over_kinds() -> None:
 
 
 def test_the_command_scores_a_bundle(
-    tiny_bundle: TinyBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_bundle: TinyBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, path = write_data(tmp_path / "data"), tmp_path / "scores.json"
-    flags = ["--data", str(data), "--bundle", str(tiny_bundle.path), "--items", "2", "--json", str(path)]
-    monkeypatch.setattr("sys.argv", ["score", *flags])
-    score.main()
+    score.main(ScoreConfig(data, tiny_bundle.path, items=2, json=path))
     table = json.loads(path.read_text())
     assert {"roles", "switches", "possessives", "kinds of training", "kinds held out"} <= table.keys()
     assert all(0 <= value <= 100 for row in table.values() for value in row.values())

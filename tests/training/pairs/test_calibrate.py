@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.loop.losses import entailment_losses
-from training.pairs.calibrate import best_temperature, best_threshold, class_weights, expected_calibration_error, platt
+from training.pairs.calibrate import best_threshold, class_weights, expected_calibration_error, platt
+from training.pairs.fit import best_temperature
 
 
 @given(

@@ -30,15 +30,17 @@ from tests.training.tiny_project import (
 from training.data.files import NLI_LABELS, PARAPHRASE_LABELS, DataError
 from training.errors import StaleError, TeacherError
 from training.loop.parallel import Processes
-from training.paper import glue, glue_table
 from training.paper.classifier import Classifier, embedding_columns, join_pairs
-from training.paper.glue import PRESETS, GlueConfig, read_config, run_task, teacher_identity
-from training.paper.glue_table import Result, read_results, table
+from training.paper.glue import PRESETS, GlueConfig, read_config
+from training.paper.glue_table import GlueTableConfig
+from training.paper.scores import folds, scores
 from training.paper.task_teacher import load_outputs, save_outputs, teacher_outputs
-from training.paper.tasks import TASKS, TWO_WAY, Examples, folds, read_split, scores, splits
+from training.paper.tasks import TASKS, TWO_WAY, Examples, read_split, splits
 from training.student.model import CheckpointError, HybridEncoder, Student, StudentConfig, save_student
 from training.student.vocabulary import VocabularyError
 from training.teachers.cross_encoder import PairTeacher
+from training.work.paper.glue import run_task, teacher_identity
+from training.work.paper.glue_table import Result, main, read_results, table
 
 ALONE, CPU = Processes(), torch.device("cpu")
 
@@ -343,9 +345,9 @@ def test_what_does_not_fit_is_named(
         run_task(replace(config, out=tmp_path / "run", **options(tmp_path)), ALONE)
 
 
-def test_errors_reach_the_terminal_in_one_line() -> None:
-    with pytest.raises(SystemExit, match="error: --task: expected one of"):
-        glue.main(["--task", "squad", "--data", "x"])
+def test_an_unknown_task_is_named() -> None:
+    with pytest.raises(DataError, match="--task: expected one of"):
+        read_config(["--task", "squad", "--data", "x"])
 
 
 def test_the_table_stands_beside_the_published_numbers(
@@ -358,7 +360,7 @@ def test_the_table_stands_beside_the_published_numbers(
     ):
         (tmp_path / name).mkdir()
         (tmp_path / name / "result.json").write_text(json.dumps(asdict(written)))
-    glue_table.main([str(tmp_path)])
+    main(GlueTableConfig(tmp_path))
     lines = capsys.readouterr().out.splitlines()
     assert lines[2:] == [
         "| cola | cbow + teacher | 8,551 | dev | matthews / accuracy | 5.0 / 69.0 | 16.7 | 51.3 |",

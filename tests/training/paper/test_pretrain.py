@@ -25,11 +25,13 @@ from tests.training.tiny_project import (
 )
 from training.data.files import DataError
 from training.data.recipe import Recipe
-from training.distill import DistillConfig, distill
+from training.distill import DistillConfig
 from training.loop.parallel import Processes
-from training.paper.pretrain import PretrainConfig, pretrain
+from training.paper.pretrain import PretrainConfig
 from training.student.model import CheckpointError, Student, load_student
 from training.student.vocabulary import VocabularyError
+from training.work.distill import distill
+from training.work.paper.pretrain import pretrain
 
 ALONE = Processes()
 

@@ -7,11 +7,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.training.tiny_project import write_data, write_teacher_cache
-from training.distill import DistillConfig, distill
+from training.distill import DistillConfig
 from training.loop.parallel import Processes
 from training.student.heads import EntailmentHead
 from training.student.model import PAPER, CheckpointError, StudentConfig
-from training.studies.ablate import LADDER, AblateConfig, ladder, pair_flops, table
+from training.studies.ablate import AblateConfig
+from training.work.distill import distill
+from training.work.studies.ablate import LADDER, ladder, pair_flops, table
 
 ALONE = Processes()
 

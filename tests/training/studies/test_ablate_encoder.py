@@ -10,15 +10,8 @@ import torch
 from tests.training.tiny_project import write_data, write_teacher_cache
 from training.student.model import CheckpointError
 from training.student.product import hybrid_encode
-from training.studies.ablate_encoder import (
-    SHAPES,
-    AblateEncoderConfig,
-    Shape,
-    ShapedStudent,
-    segment_maximum,
-    segment_mean,
-    table,
-)
+from training.studies.ablate_encoder import AblateEncoderConfig
+from training.work.studies.ablate_encoder import SHAPES, Shape, ShapedStudent, segment_maximum, segment_mean, table
 
 TOKENS = torch.tensor([3, 1, 4, 1, 5, 2])
 ENDS = torch.tensor([0, 2, 2, 6])  # the second sentence has no token

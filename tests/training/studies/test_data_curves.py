@@ -8,17 +8,8 @@ import pytest
 from tests.tiny_bundle import make_tiny_bundle
 from tests.training.tiny_project import labelled, write_data, write_rows
 from training.data.files import NLI_LABELS, PARAPHRASE_LABELS, DataError
-from training.studies.data_curves import (
-    SHARES,
-    DataCurvesConfig,
-    Examples,
-    at_share,
-    curve,
-    draw,
-    folded_curve,
-    main,
-    one_file,
-)
+from training.studies.data_curves import DataCurvesConfig
+from training.work.studies.data_curves import SHARES, Examples, at_share, curve, draw, folded_curve, main, one_file
 
 
 def examples(count: int, seed: int) -> Examples:
@@ -64,7 +55,7 @@ def test_the_command_draws_every_task(tmp_path: Path, capsys: pytest.CaptureFixt
     assert [len(line.split(" | ")) - 1 for line in lines] == [len(SHARES)] * 3
     assert "<svg" in out.read_text()
     (data / "nli/mnli/dev.jsonl.gz").unlink()
-    with pytest.raises(SystemExit, match=r"mnli: expected one file dev\*\.jsonl\.gz, found 0"):
+    with pytest.raises(DataError, match=r"mnli: expected one file dev\*\.jsonl\.gz, found 0"):
         main(config)
 
 

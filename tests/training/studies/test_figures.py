@@ -8,7 +8,7 @@ import pytest
 
 from training.data.files import DataError
 from training.pairs.calibrate import Reliability, reliability
-from training.studies.figures import FEWEST, draw_calibration, draw_curves, read_curves
+from training.work.studies.figures import FEWEST, draw_calibration, draw_curves, read_curves
 
 
 def test_curves_are_the_numbers_of_the_run(tmp_path: Path) -> None:

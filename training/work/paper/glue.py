@@ -1,7 +1,4 @@
-"""Task-specific training and distillation: GLUE, SNLI and SICK, one command a task.
-
-    python -m training.paper.glue --task cola --data DIR --preset paper [--teacher NAME] [--out runs/glue/cola]
-    python -m training.paper.glue_table runs/glue
+"""The work of ``training.paper.glue``.
 
 Galke et al. (arXiv 2109.08449), section 3.5: the loss is ``alpha`` times the cross-entropy against the teacher's
 logits at a ``temperature`` and the rest against the label; without a teacher the label alone counts. A preset is one
@@ -13,10 +10,7 @@ folder, is cross-validated. The metrics of the last step, not of the best one, a
 from __future__ import annotations
 
 import json
-import sys
-from argparse import ArgumentParser
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -32,74 +26,18 @@ from training.data.identity import Identity
 from training.data.inputs import labelled_files, made_files
 from training.data.recipe import Recipe, command_line
 from training.data.sources import SOURCES, teacher_source
-from training.errors import one_line_errors
 from training.loop.losses import soft_losses
 from training.loop.parallel import Processes, processes
 from training.loop.run import Optimisers, Run, shuffled_epochs, train
-from training.options import DEVICE, AtLeastTwo, Device, Natural, Share, Temperature, parse_options
-from training.paper.classifier import Classifier, EncoderName
-from training.paper.glue_table import RESULT, Result
+from training.paper.classifier import Classifier
+from training.paper.glue import GlueConfig
+from training.paper.scores import folds, scores
 from training.paper.task_rows import Rows
 from training.paper.task_teacher import load_outputs, save_outputs, teacher_outputs
-from training.paper.tasks import TASKS, Examples, Task, folds, scores, splits, task_named
+from training.paper.tasks import Examples, Task, splits, task_named
 from training.student.model import HybridEncoder, load_student
 from training.student.packing import drop_tokens
-
-
-@dataclass(frozen=True)
-class Preset:
-    """One of the paper's configurations."""
-
-    encoder: EncoderName = "bidirectional"
-    diffcat: bool = True
-    hidden_dim: int = 1000
-    scratch: bool = False
-
-
-PRESETS = {
-    "paper": Preset(),
-    "cbow": Preset(encoder="cbow"),
-    "cmow": Preset(encoder="cmow"),
-    "hybrid": Preset(encoder="hybrid"),
-    "no-diffcat": Preset(diffcat=False),
-    "linear": Preset(hidden_dim=0),
-    "scratch": Preset(scratch=True),
-}
-
-
-@dataclass(frozen=True)
-class GlueConfig:
-    """One task's run; the defaults of the first block come from the preset, that of ``epochs`` from the task."""
-
-    task: str = field(metadata={"help": f"one of {', '.join(TASKS)}"})
-    data: Path = field(metadata={"help": "data folder, or name of a Hugging Face dataset"})
-    preset: str = field(default="paper", metadata={"help": f"one of {', '.join(PRESETS)}"})
-    encoder: EncoderName = field(default="bidirectional", metadata={"help": "parts of the embedding"})
-    diffcat: bool = field(default=True, metadata={"help": "[u; v; |u - v|]; without, both texts are one sequence"})
-    hidden_dim: Natural = field(default=1000, metadata={"help": "hidden units of the MLP; 0 makes the head linear"})
-    scratch: bool = field(default=False, metadata={"help": "fresh tables of the student's sizes"})
-    epochs: int = field(default=5, metadata={"help": "passes over the training rows"})
-    student: Path = field(default=Path("runs/distill"), metadata={"help": "folder of a distilled student"})
-    teacher: str = field(default="", metadata={"help": "sequence classifier or pair teacher, folder or hub name"})
-    out: Path | None = field(default=None, metadata={"help": "run folder; runs/glue/TASK where left out"})
-    alpha: Share = field(default=0.5, metadata={"help": "weight of the teacher's logits"})
-    temperature: Temperature = field(default=2.0, metadata={"help": "of both predictions in the soft loss"})
-    batch: int = field(default=64, metadata={"help": "rows a step, over all processes"})
-    matrix_lr: float = field(default=1e-4, metadata={"help": "peak learning rate of the matrix tables"})
-    vector_lr: float = field(default=1e-3, metadata={"help": "peak learning rate of the vector table"})
-    head_lr: float = field(default=5e-4, metadata={"help": "peak learning rate of the head"})
-    dropout: Share = field(default=0.1, metadata={"help": "of the inputs and hidden units of the head"})
-    token_dropout: Share = field(default=0.1, metadata={"help": "share of the tokens left out of a row"})
-    max_tokens: int = field(default=128, metadata={"help": "longer sentences are cut"})
-    folds: AtLeastTwo = field(default=5, metadata={"help": "of the cross-validation where a task has no dev rows"})
-    checkpoint_steps: int = field(default=500, metadata={"help": "steps between two checkpoints"})
-    seed: int = field(default=0, metadata={"help": "seed of weights, dropout, batches and folds"})
-    device: Device = field(default="auto", metadata=DEVICE)
-
-    @property
-    def folder(self) -> Path:
-        """Where the run is kept."""
-        return self.out or Path("runs/glue") / self.task
+from training.work.paper.glue_table import RESULT, Result
 
 
 def row_losses(task: Task, found: Tensor, known: Rows, config: GlueConfig) -> Tensor:
@@ -252,28 +190,7 @@ def write_recipe(config: GlueConfig) -> None:
     before.then(command_line("training.paper.glue", config), sources).write(config.folder)
 
 
-def read_config(arguments: list[str]) -> GlueConfig:
-    """The options, over the defaults of their preset and task."""
-    first = ArgumentParser(add_help=False)
-    first.add_argument("--preset", default="paper")
-    first.add_argument("--task", default="")
-    named, _ = first.parse_known_args(arguments)
-    if named.preset not in PRESETS:
-        raise DataError(f"--preset: expected one of {', '.join(PRESETS)}, found {named.preset!r}")
-    defaults: Mapping[str, object] = asdict(PRESETS[named.preset])
-    if named.task:
-        defaults = {**defaults, "epochs": task_named(named.task).epochs}
-    config = parse_options(GlueConfig, arguments, defaults)
-    return config if config.out else replace(config, out=config.folder)
-
-
-def main(arguments: list[str]) -> None:
-    """Entry point of ``python -m training.paper.glue``."""
-    with one_line_errors():
-        config = read_config(arguments)
-        with processes(config.device) as world:
-            run_task(config, world)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+def main(config: GlueConfig) -> None:
+    """The same in as many processes as there are."""
+    with processes(config.device) as world:
+        run_task(config, world)

@@ -1,7 +1,4 @@
-"""General distillation with per-token representations: a masked-language model teaches the student's states.
-
-    python -m training.paper.pretrain --data DIR --teacher bert-base-uncased [--out runs/pretrain]
-    torchrun --nproc-per-node 8 -m training.paper.pretrain --data DIR --teacher bert-base-uncased
+"""The work of ``training.paper.pretrain``.
 
 Galke et al. (arXiv 2109.08449), section 3.3: the student predicts hidden tokens from the prefix and suffix products at
 their places; its loss is ``alpha`` times the cross-entropy against the teacher's prediction and the rest against the
@@ -13,7 +10,6 @@ it.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -30,43 +26,15 @@ from training.data.hub import dataset_source, is_data_folder, running_text
 from training.data.inputs import made_files
 from training.data.recipe import Recipe, command_line
 from training.data.sources import SOURCES, teacher_source
-from training.errors import one_line_errors
 from training.loop.losses import soft_losses
 from training.loop.parallel import Processes, processes
 from training.loop.run import Optimisers, Run, shuffled_epochs, train
-from training.options import DEVICE, Device, Share, Temperature, parse_options
 from training.paper.masked_lm import LanguageModel, MaskedBatch, MaskedTeacher, Masking
+from training.paper.pretrain import PretrainConfig
 from training.student.model import Student, StudentConfig, load_student, save_student
 from training.student.packing import tokenize
 from training.student.vocabulary import check_vocabulary
 from training.teachers.sentence import save_tokenizer
-
-
-@dataclass(frozen=True)
-class PretrainConfig:
-    """One run of general distillation; alpha, temperature and masking are those of the authors' published code."""
-
-    data: Path = field(metadata={"help": "folder with text/*.txt.gz, or a Hugging Face dataset with a column text"})
-    subset: str = field(default="", metadata={"help": "configuration of the Hugging Face dataset"})
-    teacher: str = field(default="bert-base-uncased", metadata={"help": "masked-language model, hub name or folder"})
-    student: Path | None = field(default=None, metadata={"help": "folder of a student to go on from"})
-    out: Path = field(default=Path("runs/pretrain"), metadata={"help": "run folder"})
-    sentences: int = field(default=0, metadata={"help": "texts to take; 0 takes all"})
-    matrix_dim: int = field(default=20, metadata={"help": "matrix side of a fresh student"})
-    vector_dim: int = field(default=400, metadata={"help": "vector size of a fresh student"})
-    epochs: int = field(default=1, metadata={"help": "passes over the text"})
-    batch: int = field(default=256, metadata={"help": "sentences a step, over all processes"})
-    alpha: Share = field(default=0.5, metadata={"help": "weight of the teacher's prediction"})
-    temperature: Temperature = field(default=2.0, metadata={"help": "of both predictions in the soft loss"})
-    mask_share: Share = field(default=0.15, metadata={"help": "share of a sentence's tokens that is hidden"})
-    matrix_lr: float = field(default=3e-4, metadata={"help": "peak learning rate of the matrix tables"})
-    vector_lr: float = field(default=3e-3, metadata={"help": "peak learning rate of the vector table"})
-    head_lr: float = field(default=1e-3, metadata={"help": "peak learning rate of the language-model head"})
-    max_tokens: int = field(default=128, metadata={"help": "longer sentences are cut"})
-    teacher_tokens: int = field(default=4096, metadata={"help": "tokens in one pass of the teacher"})
-    checkpoint_steps: int = field(default=1000, metadata={"help": "steps between two checkpoints"})
-    seed: int = field(default=0, metadata={"help": "seed of weights, batches and masks"})
-    device: Device = field(default="auto", metadata=DEVICE)
 
 
 def start_student(config: PretrainConfig, teacher: MaskedTeacher) -> Student:
@@ -153,12 +121,7 @@ def text_sources(data: Path) -> list[Source]:
     return [source for place, source in SOURCES.items() if place.endswith(".txt.gz") and (data / place).is_file()]
 
 
-def main() -> None:
-    """Entry point of ``python -m training.paper.pretrain``."""
-    config = parse_options(PretrainConfig)
-    with one_line_errors(), processes(config.device) as world:
+def main(config: PretrainConfig) -> None:
+    """The same in as many processes as there are."""
+    with processes(config.device) as world:
         pretrain(config, world)
-
-
-if __name__ == "__main__":
-    main()

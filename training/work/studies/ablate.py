@@ -1,6 +1,4 @@
-"""What each change brings: one short fine-tuning after the other, each with one change more than the one before.
-
-    python -m training.studies.ablate --data DIR [--steps 600] [--out runs/ablations]
+"""The work of ``training.studies.ablate``.
 
 All start from the same distilled student, with the same seed and number of steps. Prints a Markdown table of dev scores
 and costs; what has run already is not run again.
@@ -9,9 +7,8 @@ and costs; what has run already is not run again.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -22,13 +19,13 @@ from cmow.service.text.tokenizer import Tokenizer
 from training.data.files import split_files
 from training.data.identity import recorded
 from training.data.labelled import read_labelled
-from training.errors import one_line_errors
-from training.finetune import FinetuneConfig, finetune, inputs
+from training.finetune import FinetuneConfig
 from training.loop.run import once
-from training.options import parse_options
 from training.pairs.pairset import PairSet, outputs
 from training.student.model import Student, StudentConfig, load_student
-from training.studies.figures import read_curves
+from training.studies.ablate import AblateConfig
+from training.work.finetune import finetune, inputs
+from training.work.studies.figures import read_curves
 
 LADDER: dict[str, dict[str, Any]] = {
     "the paper's head, gold pairs": {
@@ -55,19 +52,6 @@ SCORES = {
     "rte_accuracy": "RTE",
     "qqp_average_precision": "QQP AP",
 }
-
-
-@dataclass(frozen=True)
-class AblateConfig:
-    """One ladder of ablations."""
-
-    data: Path = field(metadata={"help": "data folder with nli/, similarity/ and paraphrase/"})
-    student: Path = field(default=Path("runs/distill"), metadata={"help": "folder of the distilled student"})
-    teacher_cache: Path = field(default=Path("runs/teacher"), metadata={"help": "folder made by training.teacher"})
-    pair_labels: Path = field(default=Path("runs/pair_labels"), metadata={"help": "made by training.pair_labels"})
-    out: Path = field(default=Path("runs/ablations"), metadata={"help": "folder of the runs"})
-    steps: int = field(default=600, metadata={"help": "steps of each run"})
-    seed: int = field(default=0, metadata={"help": "seed of each run"})
 
 
 def ladder(config: AblateConfig) -> dict[str, FinetuneConfig]:
@@ -137,7 +121,7 @@ def table(runs: dict[str, FinetuneConfig]) -> Iterator[str]:
         yield row(run, name)
 
 
-if __name__ == "__main__":
-    with one_line_errors():
-        for line in table(ladder(parse_options(AblateConfig))):
-            print(line)
+def main(config: AblateConfig) -> None:
+    """Run what has not run, and print the table."""
+    for line in table(ladder(config)):
+        print(line)

@@ -1,6 +1,4 @@
-"""What the shape of the encoder brings: one short distillation for each, everything else equal.
-
-    python -m training.studies.ablate_encoder --data DIR [--epochs 2] [--out runs/encoders]
+"""The work of ``training.studies.ablate_encoder``.
 
 Sizes of vectors and matrices, several smaller matrices instead of one, and other ways to pool the vectors than their
 mean. Prints a Markdown table of dev scores and costs; what has run already is not run again.
@@ -11,7 +9,7 @@ Letters: B sentences, N packed tokens, V vocabulary, K heads, e vector size, d m
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -20,14 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from training.data.identity import recorded
-from training.distill import Distillation, DistillConfig, inputs
-from training.errors import one_line_errors
+from training.distill import DistillConfig
 from training.loop.parallel import one_process
 from training.loop.run import once
-from training.options import DEVICE, Device, parse_options
 from training.student.heads import SimilarityHead
 from training.student.model import Embedder, HybridEncoder, StudentConfig
-from training.studies.figures import read_curves
+from training.studies.ablate_encoder import AblateEncoderConfig
+from training.work.distill import Distillation, inputs
+from training.work.studies.figures import read_curves
 
 Pooling = Literal["mean", "weighted", "attention", "maximum"]
 
@@ -76,19 +74,6 @@ SHAPES = {
     "vectors of 400, matrices of 28 x 28": Shape(400, 28),
 }
 SCORES = {"stsb_spearman": "STS-B", "sick_spearman": "SICK-R"}
-
-
-@dataclass(frozen=True)
-class AblateEncoderConfig:
-    """One distillation for each shape."""
-
-    data: Path = field(metadata={"help": "data folder; its similarity dev splits are scored"})
-    teacher_cache: Path = field(default=Path("runs/teacher"), metadata={"help": "folder made by training.teacher"})
-    out: Path = field(default=Path("runs/encoders"), metadata={"help": "folder of the runs"})
-    epochs: int = field(default=2, metadata={"help": "passes over the cached sentences"})
-    batch: int = field(default=1024, metadata={"help": "sentences a step"})
-    seed: int = field(default=0, metadata={"help": "seed of each run"})
-    device: Device = field(default="auto", metadata=DEVICE)
 
 
 class ShapedStudent(Embedder):
@@ -190,7 +175,7 @@ def table(config: AblateEncoderConfig, shapes: dict[str, Shape]) -> Iterator[str
         yield row(name, shape, config.out / str(place))
 
 
-if __name__ == "__main__":
-    with one_line_errors():
-        for line in table(parse_options(AblateEncoderConfig), SHAPES):
-            print(line)
+def main(config: AblateEncoderConfig) -> None:
+    """Run what has not run, and print the table."""
+    for line in table(config, SHAPES):
+        print(line)

@@ -1,6 +1,4 @@
-"""Speed of the encoder in training.
-
-    python -m training.studies.bench [--rounds 9] [--threads 2] [--skip-scan]
+"""The work of ``training.studies.bench``.
 
 prints the machine and, for the fused operator and its portable twin, the median tokens a second over several rounds of
 forward and backward pass, and of those and an optimiser step, at 1,024 sentences of about 18 tokens.
@@ -12,7 +10,6 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -21,25 +18,10 @@ from training.kernels import native
 from training.kernels.native import Tables
 from training.loop.machine import processor
 from training.loop.optim import RowAdam
-from training.options import parse_options
 from training.student.product import hybrid_encode, scan_encode
+from training.studies.bench import BenchConfig
 
 Encode = Callable[[Tensor, Tensor, Tables], Tensor]
-
-
-@dataclass(frozen=True)
-class BenchConfig:
-    """What to time."""
-
-    rounds: int = field(default=9, metadata={"help": "timed rounds, after one that is not counted"})
-    threads: int = field(default=0, metadata={"help": "threads; 0 keeps torch's choice"})
-    sentences: int = field(default=1024, metadata={"help": "sentences in the batch"})
-    tokens: int = field(default=18, metadata={"help": "mean tokens of a sentence; lengths vary by half of it"})
-    vocab_size: int = field(default=30_522, metadata={"help": "rows of the tables"})
-    skip_scan: bool = field(
-        default=False, metadata={"help": "leave out the portable twin, which takes seconds a round"}
-    )
-    seed: int = field(default=0, metadata={"help": "seed of the batch"})
 
 
 def zipf_batch(config: BenchConfig) -> tuple[Tensor, Tensor]:
@@ -71,11 +53,8 @@ def time_rounds(encode: Encode, config: BenchConfig) -> tuple[float, float]:
     return len(token_ids) / statistics.median(passes[1:]), len(token_ids) / statistics.median(steps[1:])
 
 
-def main() -> None:
-    """Entry point of ``python -m training.studies.bench``."""
-    config = parse_options(BenchConfig)
-    if config.threads:
-        torch.set_num_threads(config.threads)
+def main(config: BenchConfig) -> None:
+    """Measure and print."""
     isa = native.isa() if native.available() else "not installed"
     print(f"{processor()}, {platform.system()} {platform.machine()}, {torch.get_num_threads()} threads")
     print(f"Python {platform.python_version()}, torch {torch.__version__}, native library: {isa}")
@@ -87,7 +66,3 @@ def main() -> None:
     for name, encode in encoders.items():
         passes, steps = time_rounds(encode, config)
         print(f"{name}: forward + backward {passes:,.0f} tokens/s, with optimiser step {steps:,.0f} tokens/s")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,4 @@
-"""What more labelled pairs would bring: how well a small head on the bundle's embeddings does, by the pairs it saw.
-
-    python -m training.studies.data_curves --data DIR [--bundle service/bundle] [--out docs/data_curves.svg]
+"""The work of ``training.studies.data_curves``.
 
 The encoder stays as it is, so that the number of gold pairs is all that changes from point to point. Question pairs are
 drawn at the share of duplicates in Quora's whole release, of which the part at hand has few that are none; MRPC, which
@@ -11,9 +9,7 @@ Letters: P pairs, m similarity width.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,14 +22,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from cmow.service.errors import StartError
 from cmow.service.model.bundle import load_bundle
-from cmow.service.model.engine import Engine
+from cmow.service.model.engine import Engine, EngineOptions
 from training.data.files import DataError, split_files
 from training.data.labelled import LabelledPairs, read_labelled
 from training.evaluation.plots import save_figure, styled
-from training.options import parse_options
 from training.pairs.calibrate import DUPLICATES
+from training.studies.data_curves import DataCurvesConfig
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -41,16 +36,6 @@ Labels = NDArray[np.int64]
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)  # of the training pairs
 FOLDS = 5
 FEWEST = 320  # training pairs; the smallest share of fewer is no set to learn from
-
-
-@dataclass(frozen=True)
-class DataCurvesConfig:
-    """What to draw, and where to."""
-
-    data: Path = field(metadata={"help": "data folder with nli/ and paraphrase/"})
-    bundle: Path = field(default=Path("service/bundle"), metadata={"help": "bundle folder"})
-    out: Path = field(default=Path("docs/data_curves.svg"), metadata={"help": "file of the figure"})
-    draws: int = field(default=3, metadata={"help": "draws of training pairs for each point"})
 
 
 class Examples(NamedTuple):
@@ -164,19 +149,12 @@ def draw(found: dict[str, list[Point]]) -> Figure:
 def main(config: DataCurvesConfig) -> None:
     """Score, print a Markdown table, and draw."""
     found: dict[str, list[Point]] = {}
-    try:
-        engine = Engine(load_bundle(config.bundle))
-        for name, points in tqdm(curves(engine, config.data, config.draws), total=3, unit=" tasks"):
-            found[name] = points
-    except (DataError, StartError) as error:
-        sys.exit(f"error: {error}")
+    engine = Engine(load_bundle(config.bundle), EngineOptions(threads=config.threads))
+    for name, points in tqdm(curves(engine, config.data, config.draws), total=3, unit=" tasks"):
+        found[name] = points
     for name, points in found.items():
         cells = [f"{np.mean(point.accuracy):.1%} of {point.pairs:,}" for point in points]
         print(f"| {name} | {' | '.join(cells)} |")
     config.out.parent.mkdir(parents=True, exist_ok=True)
     with styled():
         save_figure(draw(found), config.out)
-
-
-if __name__ == "__main__":
-    main(parse_options(DataCurvesConfig))

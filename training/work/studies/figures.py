@@ -1,6 +1,4 @@
-"""The model card's figures: how a run's scores rose, and how far the bundle's probabilities can be trusted.
-
-    python -m training.studies.figures --data DIR [--run runs/student] [--bundle service/bundle] [--out docs]
+"""The work of ``training.studies.figures``.
 
 writes ``learning_curves.svg`` from the run's ``metrics.jsonl`` and ``calibration.svg`` from the bundle's answers on the
 three-way NLI splits named ``dev*``.
@@ -9,35 +7,22 @@ three-way NLI splits named ``dev*``.
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from cmow.service.errors import StartError
 from cmow.service.model.bundle import load_bundle
 from cmow.service.model.engine import Engine, EngineOptions
 from training.data.files import DataError
 from training.data.labelled import read_split
 from training.evaluation.plots import draw_reliability, save_figure, styled
-from training.options import parse_options
 from training.pairs.calibrate import Reliability, is_three_way, reliability
+from training.studies.figures import FiguresConfig
 
 Curves = dict[str, list[tuple[int, float]]]  # (step, value) of every measure
 
 FEWEST = 20  # pairs of a bin that is drawn; the accuracy of fewer is chance
-
-
-@dataclass(frozen=True)
-class FiguresConfig:
-    """What to draw, and where to."""
-
-    data: Path = field(metadata={"help": "data folder with nli/"})
-    run: Path = field(default=Path("runs/student"), metadata={"help": "folder of the run whose curves are drawn"})
-    bundle: Path = field(default=Path("service/bundle"), metadata={"help": "bundle folder"})
-    out: Path = field(default=Path("docs"), metadata={"help": "folder of the figures"})
 
 
 def read_curves(path: Path) -> Curves:
@@ -91,12 +76,9 @@ def draw_calibration(splits: dict[str, Reliability]) -> Figure:
 
 def main(config: FiguresConfig) -> None:
     """Draw and write both figures."""
-    try:
-        engine = Engine(load_bundle(config.bundle), EngineOptions(threads=0))
-        curves = read_curves(config.run / "metrics.jsonl")
-        splits = splits_reliability(engine, config.data)
-    except (DataError, StartError) as error:
-        sys.exit(f"error: {error}")
+    engine = Engine(load_bundle(config.bundle), EngineOptions(threads=config.threads))
+    curves = read_curves(config.run / "metrics.jsonl")
+    splits = splits_reliability(engine, config.data)
     config.out.mkdir(parents=True, exist_ok=True)
     with styled():
         figures = {"learning_curves": draw_curves(curves), "calibration": draw_calibration(splits)}
@@ -104,7 +86,3 @@ def main(config: FiguresConfig) -> None:
             path = config.out / f"{name}.svg"
             save_figure(figure, path)
             print(f"wrote {path}")
-
-
-if __name__ == "__main__":
-    main(parse_options(FiguresConfig))
