@@ -88,9 +88,9 @@ def test_a_transposed_weight_of_a_linear_layer() -> None:
 def test_autocast_comes_to_the_same_but_for_rounding() -> None:
     inputs = make_inputs((2, 0, 3, 5))._asdict()
     inputs = Inputs(**{name: one.float() if one.is_floating_point() else one for name, one in inputs.items()})
-    leaves, _ = differentiable(inputs)
+    copies, _ = differentiable(inputs)
     with torch.autocast("cpu", torch.bfloat16):
-        found = align_pairs(*leaves)
+        found = align_pairs(*copies)
     found.float().sum().backward()
     torch.testing.assert_close(found.float(), align_pairs(*inputs), atol=0.1, rtol=0.1)
 
