@@ -36,7 +36,7 @@ from training.minimal_pairs.generate import pairs as minimal_pairs
 from training.minimal_pairs.labels import labelled
 from training.minimal_pairs.words import Lexicon
 from training.pairs.calibrate import best_threshold, class_weights, is_three_way
-from training.pairs.fit import best_temperature
+from training.pairs.fit import best_temperature, has_enough
 
 Floats = NDArray[np.floating[Any]]
 
@@ -104,9 +104,9 @@ def _logit(probabilities: Floats) -> Floats:
 def _temperature(engine: Engine, data: Path) -> float:
     """What to divide the logits by, from the three-way dev splits of what has been trained on; 1 without any."""
     nli = [read_nli(path) for path in split_files(data, "dev", ("nli",)) if any(path.parent.glob("train*"))]
-    if not (known := [pairs for pairs in nli if is_three_way(pairs)]):
+    known = [pairs for pairs in nli if is_three_way(pairs)]
+    if not known or not has_enough(pairs := LabelledPairs.joined(known)):
         return 1.0
-    pairs = LabelledPairs.joined(known)
     logits = torch.from_numpy(engine.answer("entailment", pairs.texts)).clamp_min(1e-30).log()
     return best_temperature(logits, torch.from_numpy(pairs.entailment))
 
