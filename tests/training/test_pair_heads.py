@@ -89,7 +89,7 @@ def test_other_options_are_refused(config: PairHeadsConfig, trained: PairModel) 
 
 
 def test_missing_judgements_are_named(config: PairHeadsConfig, tmp_path: Path) -> None:
-    with pytest.raises(TeacherError, match=r"expected a cache made by training\.pair_labels"):
+    with pytest.raises(TeacherError, match=r"expected the state of a cache made by training"):
         run(replace(config, pair_labels=tmp_path, out=tmp_path / "run"))
 
 

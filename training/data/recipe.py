@@ -47,12 +47,15 @@ class Recipe(Record, frozen=True):
 
 
 def command_line(module: str, config: Any) -> str:
-    """``python -m module`` with the options that are not at their default; paths without one as upper-case words."""
+    """``python -m module`` with the options that are not at their default, but for threads, which change no result.
+
+    Paths without a default are upper-case words.
+    """
     words = ["python", "-m", module]
     for option in fields(config):
         value = getattr(config, option.name)
         if isinstance(value, Path):
             value = option.default if isinstance(option.default, Path) else option.name.upper()
-        if value != option.default:
+        if value != option.default and option.name != "threads":
             words += ["--" + option.name.replace("_", "-"), str(value)]
     return " ".join(words)

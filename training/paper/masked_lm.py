@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from cmow.service.text.tokenizer import PackedTokens
 from training.errors import TeacherError
 from training.loop.device import has_bfloat16
 from training.student.model import HybridEncoder
+from training.student.packing import padded
 from training.teachers.blocks import length_batches
 from training.teachers.encoder import resolve_teacher
 
@@ -75,11 +75,11 @@ class Masking(NamedTuple):
 def running_means(vectors: Tensor, cu_seqlens: Tensor) -> Tensor:
     """Means [N, 2 e] of a sentence's ``vectors`` [N, e] up to a token, and from a token on, that token included."""
     lengths = cu_seqlens.diff()
-    padded = pad_sequence(list(vectors.split(lengths.tolist())), batch_first=True)  # [B, L, e]
-    place = torch.arange(padded.shape[1], device=vectors.device)
+    own = padded(vectors, cu_seqlens, torch.arange(len(lengths), device=vectors.device))  # [B, L, e]
+    place = torch.arange(own.shape[1], device=vectors.device)
     filled = place < lengths[:, None]  # [B, L]
-    up_to = padded.cumsum(dim=1)
-    from_on = up_to[:, -1:] - up_to + padded
+    up_to = own.cumsum(dim=1)
+    from_on = up_to[:, -1:] - up_to + own
     before, after = (place + 1).expand_as(filled), lengths[:, None] - place
     return torch.cat([up_to[filled] / before[filled][:, None], from_on[filled] / after[filled][:, None]], dim=1)
 

@@ -100,14 +100,14 @@ def _pick(table: Tensor, rows: Tensor) -> Tensor:
 
 def _attend(own_keys: Tensor, other_keys: Tensor, other_values: Tensor, other_filled: Tensor) -> Tensor:
     """Softmax-weighted sums of the other values, [G, n, k], with a part of the logits at a time."""
-    # The lowest number, not minus infinity: padding beside tokens weighs exactly zero, and where there is padding alone
-    # its zeros are averaged, with no NaN in values or gradients.
-    lowest = torch.finfo(own_keys.dtype).min
     rows_at_once = max(1, LOGITS_AT_ONCE // other_filled.numel())
     parts = []
     for keys in own_keys.split(rows_at_once, dim=1):
-        logits = (keys @ other_keys.transpose(1, 2)).masked_fill(~other_filled[:, None], lowest)
-        parts.append(logits.softmax(-1) @ other_values)
+        logits = keys @ other_keys.transpose(1, 2)  # of a lower precision than the keys under autocast
+        # The lowest number, not minus infinity: padding beside tokens weighs exactly zero, and where there is padding
+        # alone its zeros are averaged, with no NaN in values or gradients.
+        masked = logits.masked_fill(~other_filled[:, None], torch.finfo(logits.dtype).min)
+        parts.append(masked.softmax(-1) @ other_values)
     return torch.cat(parts, dim=1)
 
 

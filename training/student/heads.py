@@ -86,7 +86,9 @@ class Alignment(nn.Module):
     def align(self, own: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> Tensor:
         """What the alignment of each of ``pairs`` [P, 2] shows, for either side, [P, 2, 2 h], from ``own`` [N, k]."""
         values = self.values(own, cu_seqlens)
-        return align_pairs(self.key(values), values, cu_seqlens, pairs, self.compare_weight, self.compare_bias)
+        # Under autocast what linear layers give is bfloat16, and parameters are not.
+        weight, bias = (parameter.to(values.dtype) for parameter in (self.compare_weight, self.compare_bias))
+        return align_pairs(self.key(values), values, cu_seqlens, pairs, weight, bias)
 
     def forward(self, states: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> Tensor:
         """The same from per-token states [N, token_dim]."""

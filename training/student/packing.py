@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from cmow.service.text.tokenizer import PackedTokens, Tokenizer
@@ -47,3 +48,15 @@ def drop_tokens(token_ids: Tensor, cu_seqlens: Tensor, share: float) -> PackedBa
     keep = torch.rand(len(token_ids)) >= share
     kept_before = torch.cat([torch.zeros(1, dtype=torch.long), keep.cumsum(0)])  # [N + 1]
     return token_ids[keep], kept_before[cu_seqlens]
+
+
+def padded(rows: Tensor, cu_seqlens: Tensor, sentences: Tensor) -> Tensor:
+    """The packed ``rows`` [N, w] of ``sentences`` [P] with zeros after their ends, [P, L, w], L at least 1.
+
+    One look-up, whose gradient is one sum: with a copy for each sentence it would take the square of their number.
+    """
+    starts, lengths = cu_seqlens[sentences], cu_seqlens.diff()[sentences]
+    places = torch.arange(max(1, int(lengths.max()) if len(lengths) else 1), device=rows.device)
+    index = torch.where(places < lengths[:, None], starts[:, None] + places, len(rows))  # the last row is zeros
+    table = F.pad(rows, (0, 0, 0, 1))
+    return table.index_select(0, index.flatten()).view(*index.shape, rows.shape[1])

@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.student.packing import padded
+
 
 class Block(nn.Module):
     """Convolution of width 3, soft alignment and fusion, with residuals."""
@@ -70,7 +72,7 @@ class PairEncoder(nn.Module):
         """[P, 2, 2 w] of ``pairs`` int64 [P, 2], rows of packed sentences: ``token_ids`` [N], ``cu_seqlens`` [B+1]."""
         lengths = cu_seqlens.diff()
         features = self.features(token_ids, _places(lengths))
-        left, right = (_padded(features, cu_seqlens, pairs[:, side]) for side in (0, 1))
+        left, right = (padded(features, cu_seqlens, pairs[:, side]) for side in (0, 1))
         filled = _filled(lengths[pairs[:, 0]], left), _filled(lengths[pairs[:, 1]], right)
         for block in self.blocks:
             left, right = block(left, right, filled)
@@ -94,15 +96,6 @@ def _places(lengths: Tensor) -> Tensor:
 def _filled(lengths: Tensor, tokens: Tensor) -> Tensor:
     """1 where ``tokens`` [P, L, w] have one, 0 where they have padding: [P, L, 1], of their dtype."""
     return (torch.arange(tokens.shape[1], device=lengths.device) < lengths[:, None]).to(tokens.dtype)[..., None]
-
-
-def _padded(features: Tensor, cu_seqlens: Tensor, sentences: Tensor) -> Tensor:
-    """Features of ``sentences`` [P] with zeros after their ends, [P, L, w], L at least 1."""
-    starts, lengths = cu_seqlens[sentences], cu_seqlens.diff()[sentences]
-    places = torch.arange(max(1, int(lengths.max()) if len(lengths) else 1), device=features.device)
-    rows = torch.where(places < lengths[:, None], starts[:, None] + places, len(features))  # the last row is zeros
-    table = F.pad(features, (0, 0, 0, 1))
-    return table.index_select(0, rows.flatten()).view(*rows.shape, features.shape[1])
 
 
 def _softmax(logits: Tensor, filled: Tensor) -> Tensor:

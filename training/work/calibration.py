@@ -37,7 +37,7 @@ from training.minimal_pairs.generate import pairs as minimal_pairs
 from training.minimal_pairs.labels import labelled
 from training.minimal_pairs.words import Lexicon
 from training.pairs.calibrate import Judged, best_threshold, class_weights, platt
-from training.pairs.fit import best_temperature, three_way_dev
+from training.pairs.fit import best_temperature, has_enough, three_way_dev
 from training.verdicts.claims import fit_claims
 from training.verdicts.same import fit_same, same_sources
 
@@ -84,7 +84,8 @@ def _temperature(engine: Engine, data: Path) -> float:
     if not (known := three_way_dev(data)):
         warn(f"{data}: the temperature of entailment stays: found no three-way nli/*/dev* with a train* beside it")
         return 1.0
-    pairs = LabelledPairs.joined(known)
+    if not has_enough(pairs := LabelledPairs.joined(known)):
+        return 1.0
     logits = torch.from_numpy(engine.answer("entailment", pairs.texts)).clamp_min(1e-30).log()
     return best_temperature(logits, torch.from_numpy(pairs.entailment))
 

@@ -6,9 +6,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.data.files import DataError
+from training.data.labelled import LabelledPairs
 from training.loop.losses import entailment_losses
 from training.pairs.calibrate import best_threshold, class_weights, expected_calibration_error, platt
-from training.pairs.fit import best_temperature
+from training.pairs.fit import FEWEST, best_temperature, has_enough
 
 
 @given(
@@ -40,6 +42,22 @@ def test_the_temperature_undoes_what_made_logits_too_sure() -> None:
     assert temperature == pytest.approx(4, rel=0.1)
     losses = [entailment_losses(4 * logits / scale, accepted).mean() for scale in (1.0, temperature)]
     assert losses[1] < losses[0]
+
+
+@pytest.mark.parametrize(("scale", "edge"), [(1000.0, "10"), (0.001, "0.1")])
+def test_a_temperature_at_the_edge_is_no_answer(scale: float, edge: str) -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(400, 3)
+    labels = torch.distributions.Categorical(logits=logits).sample()
+    accepted = torch.nn.functional.one_hot(labels, 3).bool()
+    with pytest.raises(DataError, match=rf"expected a temperature .* best of those for 400 dev pairs is {edge}:"):
+        best_temperature(scale * logits, accepted)
+
+
+@pytest.mark.parametrize("count", [FEWEST - 1, FEWEST])
+def test_too_few_pairs_for_a_temperature_are_said(count: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert has_enough(LabelledPairs.of([("a", "b")] * count)) == (count == FEWEST)
+    assert ("expected 100 dev pairs or more, found 99" in capsys.readouterr().out) == (count < FEWEST)
 
 
 def test_calibration_error_is_the_distance_of_confidence_from_accuracy() -> None:

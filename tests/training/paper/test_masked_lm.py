@@ -70,6 +70,25 @@ def test_running_means_equal_a_loop(lengths: tuple[int, ...]) -> None:
     torch.testing.assert_close(running_means(vectors, cu_seqlens), torch.cat(expected), atol=1e-5, rtol=1e-4)
 
 
+def nodes(tensor: torch.Tensor) -> int:
+    """Of the graph that the gradient of ``tensor`` is computed by."""
+    seen, left = set(), [tensor.grad_fn]
+    while left:
+        if (node := left.pop()) is not None and node not in seen:
+            seen.add(node)
+            left += [before for before, _ in node.next_functions]
+    return len(seen)
+
+
+def test_the_gradient_takes_as_many_steps_for_many_sentences_as_for_two() -> None:
+    """A step for each sentence, over the whole batch, would take the square of their number."""
+    graphs = []
+    for count in (2, 100):
+        vectors = torch.randn(3 * count, 4, requires_grad=True)
+        graphs.append(nodes(running_means(vectors, 3 * torch.arange(count + 1))))
+    assert graphs[0] == graphs[1]
+
+
 def test_all_tables_learn_from_the_tokens_around_a_hidden_one() -> None:
     torch.manual_seed(0)
     model = LanguageModel(HybridEncoder(StudentConfig(vocab_size=V, matrix_dim=3, vector_dim=4, init_noise=0.1)))

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from training.student import alignment
 from training.student.alignment import Inputs, align_pairs
+from training.student.model import Student, StudentConfig
 
 LENGTHS = (0, 1, 2, 15, 0, 16, 17, 63, 64, 65, 129, 3)
 
@@ -82,6 +83,27 @@ def test_a_transposed_weight_of_a_linear_layer() -> None:
     inputs = make_inputs((4, 5))
     transposed = inputs._replace(weight=inputs.weight.T.contiguous().T)
     torch.testing.assert_close(align_pairs(*transposed), align_pairs(*inputs))
+
+
+def test_autocast_comes_to_the_same_but_for_rounding() -> None:
+    inputs = make_inputs((2, 0, 3, 5))._asdict()
+    inputs = Inputs(**{name: one.float() if one.is_floating_point() else one for name, one in inputs.items()})
+    copies, _ = differentiable(inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = align_pairs(*copies)
+    found.float().sum().backward()
+    torch.testing.assert_close(found.float(), align_pairs(*inputs), atol=0.1, rtol=0.1)
+
+
+def test_a_whole_student_judges_and_learns_under_autocast() -> None:
+    torch.manual_seed(0)
+    student = Student(StudentConfig(vocab_size=9, matrix_dim=2, vector_dim=4, init_noise=0.1)).train()
+    packed = torch.arange(8), torch.tensor([0, 3, 8]), torch.tensor([[0, 1], [1, 0]])
+    with torch.autocast("cpu", torch.bfloat16):
+        found = student(*packed)
+        sum(part.float().sum() for part in found).backward()
+    assert all(part.isfinite().all() for part in found)
+    assert student.alignment.compare_weight.grad.any()
 
 
 WRONG_INPUTS = {
