@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from cmow.service.text.tokenizer import Tokenizer
-from training.adapt.features import PairFeatures, read_pairs
 from training.adapt.general import general_pairs
+from training.adapt.heads.features import PairFeatures, read_pairs
 from training.bundle.scorer import Scorer
 from training.pairs.pairset import PairSet
 from training.student.pair_encoder import entailment_features, same_features

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 import numpy as np
 from msgspec import structs
@@ -26,15 +25,16 @@ from cmow.service.model.bundle import RELATEDNESS as RELATEDNESS_GRAPH
 from cmow.service.model.engine import Engine, EngineOptions, TaskName
 from cmow.service.model.relatedness import relatedness
 from cmow.service.text.tokenizer import Tokenizer
-from training.adapt.calibrate import fitted_scale
-from training.adapt.choice import Choice, choose, parts_of
-from training.adapt.features import PairFeatures, read_pairs
-from training.adapt.fit import CHECKS, Fit, FitOptions, Known, logits_of
 from training.adapt.general import general_pairs
+from training.adapt.heads.calibrate import fitted_scale
+from training.adapt.heads.choice import Choice, choose, parts_of
+from training.adapt.heads.features import PairFeatures, read_pairs
+from training.adapt.heads.fit import CHECKS, Fit, FitOptions, Known, logits_of
+from training.adapt.heads.splits import Rows
+from training.adapt.heads.tasks import TASKS
+from training.adapt.options import PairTask
 from training.adapt.outcome import Answers, Outcome, kept, probabilities
-from training.adapt.splits import Rows
 from training.adapt.stages import Stages
-from training.adapt.tasks import TASKS
 from training.adapt.write import head_weights, write_with
 from training.bundle.from_bundle import encoder_from, initialisers
 from training.bundle.pairs import load_calibration, load_pairs
@@ -44,7 +44,6 @@ from training.evaluation.metrics import FloatArray
 from training.pairs.pairset import PairSet
 from training.student.model import HybridEncoder
 
-PairTask = Literal["entailment", "paraphrase", "relatedness"]
 MAX_TOKENS = 512  # of a text; what follows is not read
 SCORED = 4  # every so manieth general pair is not learnt from, but scored
 # Of each task the graph that answers, and what its head is called there.

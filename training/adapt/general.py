@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
+from training.command.start import start
 from training.data.files import split_files
 from training.data.labelled import GOLD_FOLDERS, LabelledPairs, TextPair, label_names, read_labelled, read_split
-from training.errors import one_line_errors
 from training.minimal_pairs.generate import pairs as minimal_pairs
 from training.minimal_pairs.labels import labelled
 from training.minimal_pairs.words import Lexicon
-from training.options import parse_options
+from training.options import Threaded
 
 HERE = Path(__file__).parent
 GENERAL, SCORED = HERE / "general.jsonl.gz", HERE / "scored_pairs.bin"
@@ -32,7 +32,7 @@ MARK_BYTES = 5  # of a pair: of 100,000 others one in ten million is taken for o
 
 
 @dataclass(frozen=True)
-class GeneralConfig:
+class GeneralConfig(Threaded):
     """What to make."""
 
     data: Path = field(metadata={"help": "data folder (see training/data/files.py)"})
@@ -78,5 +78,4 @@ def _lines(pairs: LabelledPairs) -> Iterable[bytes]:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        make(parse_options(GeneralConfig))
+    start(GeneralConfig, "training.adapt.general:make")

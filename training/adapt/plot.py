@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.adapt.choice import Choice
+from training.adapt.heads.choice import Choice
 from training.adapt.outcome import Answers, Outcome
 from training.evaluation.metrics import Classified
 from training.evaluation.plots import draw_reliability, draw_scatter, save_figure, styled

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
+
+from training.data.atomic import replace_bytes
 
 Tensors = dict[str, Tensor]
 
@@ -27,11 +28,7 @@ class Stages:
         if (kept := self._read(path)) is not None:
             return kept
         made = {key: values.contiguous() for key, values in make().items()}
-        new = path.with_suffix(".new")
-        save_file(made, new, {"identity": self.identity})
-        with new.open("rb") as file:
-            os.fsync(file.fileno())
-        new.replace(path)
+        replace_bytes(path, save(made, {"identity": self.identity}))
         return made
 
     def end(self) -> None:

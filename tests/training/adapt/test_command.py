@@ -17,8 +17,10 @@ from cmow.service.options.defaults import BUNDLE
 from tests.test_bundled_model import COOKING, FOOTBALL
 from training.adapt import command
 from training.adapt.adaptation import Adaptation, Adapted
-from training.adapt.command import AdaptConfig, adapt, main
+from training.adapt.command import adapt
+from training.adapt.options import AdaptConfig
 from training.bundle.from_bundle import initialisers
+from training.command.start import start
 
 pytestmark = pytest.mark.bundle
 
@@ -37,8 +39,9 @@ def _write(path: Path, task: str, rows: list[tuple[str, str, int]] = ROWS) -> Pa
     return path
 
 
-def _config(folder: Path, task: str = "entailment") -> AdaptConfig:
+def _config(folder: Path, pairs: Path, task: str = "entailment") -> AdaptConfig:
     return AdaptConfig(
+        pairs=pairs,
         task=task,  # type: ignore[arg-type]
         output=folder / "bundle",
         general=120,
@@ -54,42 +57,42 @@ def shipped() -> Engine:
 
 
 @pytest.fixture(scope="module")
-def adapted(tmp_path_factory: pytest.TempPathFactory) -> tuple[AdaptConfig, Path, Adapted]:
+def adapted(tmp_path_factory: pytest.TempPathFactory) -> tuple[AdaptConfig, Adapted]:
     folder = tmp_path_factory.mktemp("adapt")
-    pairs, config = _write(folder / "mine.csv", "entailment"), _config(folder)
-    return config, pairs, adapt(pairs, config)
+    config = _config(folder, _write(folder / "mine.csv", "entailment"))
+    return config, adapt(config)
 
 
-def test_held_out_pairs_are_told_better(adapted: tuple[AdaptConfig, Path, Adapted]) -> None:
-    _, _, found = adapted
+def test_held_out_pairs_are_told_better(adapted: tuple[AdaptConfig, Adapted]) -> None:
+    _, found = adapted
     assert found.choice.check > 0
     assert found.own.after.scores["accuracy"] > found.own.before.scores["accuracy"] + 0.1
     assert found.choice.losses[found.choice.check] < found.choice.losses[0]
 
 
 def test_the_new_bundle_answers_so_and_other_tasks_as_before(
-    adapted: tuple[AdaptConfig, Path, Adapted], shipped: Engine
+    adapted: tuple[AdaptConfig, Adapted], shipped: Engine
 ) -> None:
-    config, _, _ = adapted
+    config, _ = adapted
     served, texts = Engine(load_bundle(config.output)), [(one, other) for one, other, _ in ROWS]
     same = np.array([label == 1 for *_, label in ROWS])
     now, before = (engine.answer("entailment", texts)[:, 0] > 0.5 for engine in (served, shipped))
     assert np.mean(now == same) > np.mean(before == same) + 0.1
     for task in ("similarity", "paraphrase", "relatedness"):
         np.testing.assert_array_equal(served.answer(task, texts), shipped.answer(task, texts))  # type: ignore[arg-type]
-    assert served.bundle.manifest.training.recipe[-1] == "cmow-adapt mine.csv --task entailment"
+    assert served.bundle.manifest.training.recipe[-1] == "python -m training.adapt mine.csv --task entailment"
 
 
-def test_nothing_of_the_run_is_left_but_its_plot(adapted: tuple[AdaptConfig, Path, Adapted]) -> None:
-    config, _, _ = adapted
+def test_nothing_of_the_run_is_left_but_its_plot(adapted: tuple[AdaptConfig, Adapted]) -> None:
+    config, _ = adapted
     extra = {path.name for path in config.output.iterdir()} - {path.name for path in BUNDLE.iterdir()}
     assert extra == {command.PLOT}
 
 
 def test_a_killed_run_comes_to_the_same_weights_and_reads_nothing_again(
-    adapted: tuple[AdaptConfig, Path, Adapted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    adapted: tuple[AdaptConfig, Adapted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, pairs, _ = adapted
+    config, _ = adapted
     again = replace(config, output=tmp_path / "again")
 
     def killed(*_: object) -> None:
@@ -98,18 +101,18 @@ def test_a_killed_run_comes_to_the_same_weights_and_reads_nothing_again(
     with monkeypatch.context() as patch:
         patch.setattr(Adaptation, "write", killed)
         with pytest.raises(KeyboardInterrupt):
-            adapt(pairs, again)
+            adapt(again)
     with monkeypatch.context() as patch:
         patch.setattr("training.adapt.adaptation.read_pairs", killed)
-        adapt(pairs, again)
+        adapt(again)
     for name in (WEIGHTS, ENTAILMENT):
         assert _digest(again.output / name) == _digest(config.output / name), name
 
 
 def test_few_pairs_fit_the_cut_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str], shipped: Engine) -> None:
     pairs = _write(tmp_path / "few.csv", "paraphrase", ROWS[::3])
-    config = _config(tmp_path, "paraphrase")
-    found = adapt(pairs, config)
+    config = _config(tmp_path, pairs, "paraphrase")
+    found = adapt(config)
     assert "pairs tell a probability and not a head" in capsys.readouterr().out
     hidden = [initialisers(load_bundle(path), PARAPHRASE)["same.0.weight"] for path in (BUNDLE, config.output)]
     np.testing.assert_array_equal(*hidden)
@@ -124,8 +127,8 @@ def test_scores_are_fitted_and_a_dev_file_chooses(
 ) -> None:
     pairs = _write(tmp_path / "mine.csv", "relatedness")
     dev = _write(tmp_path / "dev.csv", "relatedness", ROWS[::6])
-    config = replace(_config(tmp_path, "relatedness"), dev=dev, steps=20)
-    found = adapt(pairs, config)
+    config = replace(_config(tmp_path, pairs, "relatedness"), dev=dev, steps=20)
+    found = adapt(config)
     assert found.own.name == "dev pairs"
     assert len(found.own.after.pairs) == len(ROWS[::6])
     assert "11 pairs are in --dev too: not fitted to" in capsys.readouterr().out
@@ -134,21 +137,21 @@ def test_scores_are_fitted_and_a_dev_file_chooses(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("options", "message"),
     [
-        (["missing.csv"], "missing.csv: expected a file that can be read: No such file or directory"),
+        (["missing.csv"], "error: missing.csv: expected a file that can be read: No such file or directory"),
         (["mine.csv", "--output", "shipped"], "expected another folder than that of the bundle to begin with"),
-        (["mine.csv", "--output", "mine.csv"], "mine.csv: expected a folder to write to"),
-        (["mine.csv", "mine.csv"], "expected one file of labelled pairs, found 2"),
-        (["one.csv"], "one.csv: expected rows of at least two labels or scores, found paraphrase in all"),
-        (["few.csv"], "few.csv: expected at least 10 labelled rows, found 4"),
+        (["mine.csv", "--output", "mine.csv"], "expected a folder that can be written, got mine.csv"),
+        (["mine.csv", "mine.csv"], "unrecognized arguments: mine.csv"),
+        (["one.csv"], "error: one.csv: expected rows of at least two labels or scores, found paraphrase in all"),
+        (["few.csv"], "error: few.csv: expected at least 10 labelled rows, found 4"),
         (["mine.csv", "--fields", "a", "b", "c"], "expected a column a (see --fields A B LABEL), found text1, text2"),
-        (["mine.csv", "--dev", "missing.csv"], "missing.csv: expected a file that can be read"),
-        (["mine.csv", "--bundle", "nowhere"], "expected a bundle folder at nowhere, found nothing"),
+        (["mine.csv", "--dev", "missing.csv"], "error: missing.csv: expected a file that can be read"),
+        (["mine.csv", "--bundle", "nowhere"], "error: expected a bundle folder at nowhere, found nothing"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_status_2(
-    arguments: list[str],
+    options: list[str],
     message: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -159,18 +162,23 @@ def test_what_is_wrong_is_one_line_and_status_2(
     _write(tmp_path / "one.csv", "paraphrase", [row for row in ROWS if row[2]])
     _write(tmp_path / "few.csv", "paraphrase", [*ROWS[:2], *ROWS[-2:]])
     (tmp_path / "shipped").symlink_to(BUNDLE)
-    with pytest.raises(SystemExit) as ended:
-        main(["--output", "new", "--task", "paraphrase", *arguments])
-    assert ended.value.code == 2
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith("error: ")
-    assert message in error
+    _fails(monkeypatch, "--output", "new", "--task", "paraphrase", *options)
+    assert message in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_a_bundle_is_not_written_over_unless_asked(adapted: tuple[AdaptConfig, Path, Adapted]) -> None:
-    config, pairs, _ = adapted
+def test_a_bundle_is_not_written_over_unless_asked(
+    adapted: tuple[AdaptConfig, Adapted], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, _ = adapted
+    _fails(monkeypatch, str(config.pairs), "--task", "entailment", "--output", str(config.output))
+    assert "holds a bundle: take another folder, or --replace to write over it" in capsys.readouterr().err
+
+
+def _fails(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    """The command ends with status 2."""
+    monkeypatch.setattr("sys.argv", ["adapt", *arguments])
     with pytest.raises(SystemExit) as ended:
-        main([str(pairs), "--task", "entailment", "--output", str(config.output)])
+        start(AdaptConfig, "training.adapt.command:adapt")
     assert ended.value.code == 2
 
 

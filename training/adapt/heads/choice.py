@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from training.adapt.fit import CHECKS, Fit, Known, logits_of
-from training.adapt.splits import Rows, held_out
+from training.adapt.heads.fit import CHECKS, Fit, Known, logits_of
+from training.adapt.heads.splits import Rows, held_out
 from training.adapt.stages import Stages
 
 FEWEST = 50  # pairs to fit a head to; fewer tell where to cut

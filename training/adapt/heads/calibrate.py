@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from training.adapt.tasks import HeadTask
+from training.adapt.heads.tasks import HeadTask
 
 DOUBT = 1.0  # of scale and shift: as much as pairs of a loss of one are worth against a change by e, or by one
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.adapt import splits
-from training.adapt.splits import FEW, held_out, linked
+from training.adapt.heads import splits
+from training.adapt.heads.splits import FEW, held_out, linked
 
 
 def test_chains_of_shared_texts_are_one_group() -> None:

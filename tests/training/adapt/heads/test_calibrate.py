@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.adapt.calibrate import fitted_scale
-from training.adapt.tasks import ENTAILMENT, PARAPHRASE
+from training.adapt.heads.calibrate import fitted_scale
+from training.adapt.heads.tasks import ENTAILMENT, PARAPHRASE
 
 
 def test_a_known_scale_and_shift_are_found() -> None:

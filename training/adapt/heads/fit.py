@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from training.adapt.features import PairFeatures
-from training.adapt.splits import Rows
-from training.adapt.tasks import HeadTask
+from training.adapt.heads.features import PairFeatures
+from training.adapt.heads.splits import Rows
+from training.adapt.heads.tasks import HeadTask
 from training.errors import TrainingError
 
 CHECKS = 10  # of a run, at which what is held out is scored
