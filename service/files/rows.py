@@ -1,4 +1,4 @@
-"""One row of an input: its pair of texts, checked."""
+"""One row of an input: its texts, checked."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from itertools import chain
 from typing import Any
 
 from cmow.service.errors import InvalidTextError, SchemaError, UsageError
-from cmow.service.files.blocks import Pair, Row
+from cmow.service.files.blocks import Row, RowTexts
 from cmow.service.text.texts import check_characters
 
 MOST_DEPTH = 500  # of a row; half of what Python's recursion allows, of which the callers need some
 SHOWN = 60  # characters of a wrong value that a message repeats
-TAKEN = "expected no column {}, since the scores take its name (see --prefix)"
+TAKEN = "expected no column {}, since a new one takes its name (see --prefix)"
 
 
 @dataclass(frozen=True)
 class RowCheck:
-    """What every row must have: two texts under ``fields``, and no column that the scores will take."""
+    """What every row must have: one or two texts under ``fields``, and no column that a new one will replace."""
 
-    fields: tuple[str, str]
+    fields: tuple[str, ...]
     max_text_chars: int
     taken: Collection[str]
 
@@ -36,13 +36,13 @@ class RowCheck:
         if taken := [name for name in names if name in self.taken]:
             raise UsageError(f"{where}: {TAKEN.format(taken[0])}")
 
-    def pair(self, row: Row) -> Pair:
+    def texts(self, row: Row) -> RowTexts:
         """The texts of ``row``; raises ``InvalidInputError``."""
         if taken := [name for name in self.taken if name in row]:
             raise SchemaError(TAKEN.format(taken[0]))
-        first, second = (self._text(row, field) for field in self.fields)
-        check_characters(zip(self.fields, (first, second), strict=True), self.max_text_chars)
-        return first, second
+        texts = [self._text(row, field) for field in self.fields]
+        check_characters(zip(self.fields, texts, strict=True), self.max_text_chars)
+        return (*texts,)
 
     def _text(self, row: Row, field: str) -> str:
         if field not in row:
