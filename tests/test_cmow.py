@@ -58,7 +58,9 @@ def in_a_process(code: str, **environment: str) -> str:
 
 
 def test_the_public_names() -> None:
-    assert cmow.__all__ == ["CmowError", "Entailment", "Label", "Model", "Ranked", "Token", "load"]
+    assert cmow.__all__ == [
+        *("CmowError", "Duplicates", "Entailment", "Label", "Model", "Ranked", "Token", "dedupe", "load")
+    ]
     assert dir(cmow) == sorted(cmow.__all__)
     for name in cmow.__all__:
         assert getattr(cmow, name).__doc__

@@ -14,15 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from cmow.service.dedupe.duplicates import Duplicates, dedupe
     from cmow.service.errors import CmowError
     from cmow.service.model.model import Entailment, Label, Model, Ranked, Token
 
-__all__ = ["CmowError", "Entailment", "Label", "Model", "Ranked", "Token", "load"]
+__all__ = ["CmowError", "Duplicates", "Entailment", "Label", "Model", "Ranked", "Token", "dedupe", "load"]
 
 _HERE = Path(__file__).parent
-_HOMES = {"CmowError": "cmow.service.errors"} | dict.fromkeys(
-    ("Entailment", "Label", "Model", "Ranked", "Token"), "cmow.service.model.model"
-)
+_HOMES = {
+    "CmowError": "cmow.service.errors",
+    **dict.fromkeys(("Duplicates", "dedupe"), "cmow.service.dedupe.duplicates"),
+    **dict.fromkeys(("Entailment", "Label", "Model", "Ranked", "Token"), "cmow.service.model.model"),
+}
 
 if not (_HERE / "service").is_dir():
     raise ImportError(
@@ -51,7 +54,7 @@ def load(
 
 
 def __getattr__(name: str) -> Any:
-    """The public classes, imported when they are first asked for (PEP 562)."""
+    """The public names, imported when they are first asked for (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
