@@ -1,4 +1,4 @@
-"""`cmow-dedupe` on a million rows: how long it takes, its memory, and what it finds of what comparing all would find."""
+"""`cmow-dedupe` on a million rows: how long it takes, its memory, and what it finds of all that comparing all finds."""
 
 from __future__ import annotations
 

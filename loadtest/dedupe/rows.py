@@ -25,20 +25,25 @@ def make_rows(data: Path, count: int, seed: int) -> list[str]:
 def variant(text: str, chance: random.Random) -> str:
     """``text`` spelt differently, or edited so that it says something else."""
     if chance.random() < 0.5:
-        return chance.choice([str.upper, contracted, unpunctuated, lambda text: mistyped(text, chance)])(text)
+        return chance.choice(SPELLINGS)(text, chance)
     words = text.split()
     edits = [edited for edit in EDITS.values() if (edited := edit(words, chance))]
     return " ".join(chance.choice(edits or [words]))
 
 
-def contracted(text: str) -> str:
+def capitals(text: str, chance: random.Random) -> str:
+    """``text`` in capitals."""
+    return text.upper()
+
+
+def contracted(text: str, chance: random.Random) -> str:
     """``text`` with contractions."""
     for long, short in CONTRACTIONS.items():
         text = text.replace(long, short)
     return text
 
 
-def unpunctuated(text: str) -> str:
+def unpunctuated(text: str, chance: random.Random) -> str:
     """``text`` without its last mark and its commas."""
     return text.rstrip(".?!").replace(",", "")
 
@@ -47,3 +52,6 @@ def mistyped(text: str, chance: random.Random) -> str:
     """``text`` with two letters of it exchanged."""
     place = chance.randrange(max(1, len(text) - 1))
     return text[:place] + text[place + 1 : place + 2] + text[place : place + 1] + text[place + 2 :]
+
+
+SPELLINGS = [capitals, contracted, unpunctuated, mistyped]

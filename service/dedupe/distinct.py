@@ -60,11 +60,11 @@ def find_distinct(tokenizer: Tokenizer, texts: Sequence[str], known: int, keep: 
 
 def _order(texts: Sequence[str], known: int, keep: Keep) -> Ints:
     """Texts [B] in the order in which they are decided on: known ones first, then whichever is rather kept."""
-    rows = np.arange(len(texts))
-    if keep == "first":
-        return rows
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-    return np.lexsort((rows, -lengths, rows >= known))
+    order = np.arange(len(texts))
+    if keep == "longest":
+        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+        order = np.lexsort((order, -lengths, order >= known))
+    return order
 
 
 def _whole(packed: PackedTokens, unknown_id: int) -> NDArray[np.bool_]:

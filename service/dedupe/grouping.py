@@ -22,7 +22,6 @@ NEAR = 0.6  # cosine below which no pair is verified
 DECISION = np.dtype([("text", "<i8"), ("kept", "<i8"), ("score", "<f4")])
 
 Decisions = NDArray[np.void]  # DECISION [U]: a text, the one that is kept for it (itself where it is), and their score
-Waiting = Ints
 
 
 @dataclass(frozen=True)
@@ -114,4 +113,5 @@ def nearest_before(vectors: Floats, most: int) -> Ints:
     order = np.lexsort((other, -cosines[row, other], row))
     row, other = row[order], other[order]
     rank = np.arange(len(row)) - np.searchsorted(row, row)
-    return np.stack([row, other], axis=1)[rank < most]
+    pairs: Ints = np.stack([row, other], axis=1)[rank < most]
+    return pairs
