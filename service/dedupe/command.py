@@ -18,7 +18,7 @@ from cmow.service.dedupe.duplicates import Duplicates, Search
 from cmow.service.dedupe.grouping import DECISION, Decisions, Rule
 from cmow.service.dedupe.options import DedupeOptions, require_faiss
 from cmow.service.files.blocks import BadRow, Columns, ColumnTypes
-from cmow.service.files.opening import engine_options, identity_of, make_encoder, open_file, open_reader, read_settings
+from cmow.service.files.opening import engine_options, identity_of, make_encoder, open_files, open_reader, read_settings
 from cmow.service.files.readers import Reader
 from cmow.service.files.rows import RowCheck
 from cmow.service.files.run import BulkRun, report, say
@@ -44,8 +44,8 @@ def dedupe(options: DedupeOptions, given: dict[str, Any]) -> None:
     with ExitStack() as stack:
         readers = [open_reader(each, _check(each, settings), stack) for each in options.inputs()]
         identity = _identity(options, settings, bundle)
-        ledger = open_file(replace(options, output=f"{options.output}.groups"), identity, stack)
-        sinks = [open_file(each, identity, stack) for each in options.outputs()]
+        decided = replace(options, output=f"{options.output}.groups")
+        ledger, *sinks = open_files([decided, *options.outputs()], identity, stack)
         engine = Engine(bundle, engine_options(settings))
         columns = [_read(*each, engine) for each in zip(options.inputs(), readers, strict=True)]
         search = _search(options, engine, columns)
@@ -56,7 +56,8 @@ def dedupe(options: DedupeOptions, given: dict[str, Any]) -> None:
 
 
 def _check(options: DedupeOptions, settings: Settings) -> RowCheck:
-    return RowCheck((options.field,), settings.max_text_chars, [options.prefix + name for name in KEPT | LEFT_OUT])
+    taken = [options.prefix + name for name in KEPT | LEFT_OUT]
+    return RowCheck((options.field,), settings.max_text_chars, taken, "--field")
 
 
 def _identity(options: DedupeOptions, settings: Settings, bundle: Bundle) -> dict[str, str]:

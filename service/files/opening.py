@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -87,14 +87,21 @@ def open_sink(options: FileOptions, identity: dict[str, str], stack: ExitStack) 
         if sys.stdout is None:
             raise UsageError("standard output: expected a stream, found it closed")
         return StandardOutput()
-    return open_file(options, identity, stack)
+    (sink,) = open_files([options], identity, stack)
+    return sink
 
 
-def open_file(options: FileOptions, identity: dict[str, str], stack: ExitStack) -> PartialFile:
-    """The output of ``options``, which is a file, open until ``stack`` is left; raises ``UsageError``."""
-    with _starting(options.output):
-        output = _output_path(options)
-        return stack.enter_context(PartialFile(output, identity, options.restart))
+def open_files(outputs: Sequence[FileOptions], identity: dict[str, str], stack: ExitStack) -> list[PartialFile]:
+    """The output of each of ``outputs``, all files, open until ``stack`` is left; raises ``UsageError``."""
+    checked = []
+    for options in outputs:
+        with _starting(options.output):
+            checked.append((options, _output_path(options)))
+    sinks = []
+    for options, output in checked:
+        with _starting(options.output):
+            sinks.append(stack.enter_context(PartialFile(output, identity, options.restart)))
+    return sinks
 
 
 def _output_path(options: FileOptions) -> Path:

@@ -24,12 +24,13 @@ class RowCheck:
     fields: tuple[str, ...]
     max_text_chars: int
     taken: Collection[str]
+    flag: str = "--fields"  # that names them
 
     def header(self, where: str, names: Sequence[str]) -> None:
         """Check the columns of a whole file; raises ``UsageError``."""
         for field in self.fields:
             if field not in names:
-                raise UsageError(f"{where}: expected a column {field} (see --fields), got {', '.join(names)[:200]}")
+                raise UsageError(f"{where}: expected a column {field} (see {self.flag}), got {', '.join(names)[:200]}")
         for name in names:
             if names.count(name) > 1:
                 raise UsageError(f"{where}: expected columns of different names, got {name[:SHOWN]} twice")
@@ -46,7 +47,7 @@ class RowCheck:
 
     def _text(self, row: Row, field: str) -> str:
         if field not in row:
-            raise SchemaError(f"{field}: expected a text, got no such column (see --fields)")
+            raise SchemaError(f"{field}: expected a text, got no such column (see {self.flag})")
         value = row[field]
         if not isinstance(value, str):
             raise SchemaError(f"{field}: expected a text, got {json.dumps(value, default=repr)[:SHOWN]}")

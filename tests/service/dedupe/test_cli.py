@@ -129,7 +129,7 @@ def test_bad_rows(tmp_path: Path, dedupe: Dedupe, capsys: pytest.CaptureFixture[
         (["rows.jsonl", "-o", "rows.jsonl"], "rows.jsonl: expected no such file yet (see --overwrite)"),
         (["rows.jsonl", "-o", "x.jsonl", "--duplicates", "./x.jsonl"], "expected another file than --output"),
         (["rows.jsonl", "-o", "x.jsonl", "--known-field", "a"], "--known-field a: expected a second file, got none"),
-        (["rows.csv", "-o", "x.jsonl", "--field", "a"], "expected a column a (see --fields)"),
+        (["rows.csv", "-o", "x.jsonl", "--field", "a"], "expected a column a (see --field)"),
     ],
 )
 def test_what_cannot_start(
