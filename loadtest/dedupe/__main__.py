@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cmow
+from cmow.service.dedupe.grouping import NEAR
 from cmow.service.dedupe.options import CANDIDATES, THRESHOLD
 from cmow.service.options.arguments import count
 from loadtest.dedupe.rows import make_rows
@@ -60,20 +61,23 @@ def measure(source: Path, threads: int) -> Found:
 
 
 def recall_of(rows: Sequence[str], found: Found, sample: int, seed: int) -> tuple[float, int]:
-    """Of ``sample`` rows those that duplicate a kept row before them, by comparing with all: the share left out."""
+    """Of ``sample`` rows those that duplicate a kept row before them: the share left out, and how many there are.
+
+    A duplicate is what `cmow-dedupe` means by it, but found by comparing with every kept row.
+    """
     chosen = np.sort(np.random.default_rng(seed).choice(len(rows), min(sample, len(rows)), replace=False))
     with cmow.load() as model:
         nearest = _nearest(model, rows, chosen, found.kept)
         pairs = [(rows[row], rows[other]) for row, others in zip(chosen, nearest, strict=True) for other in others]
         same = model.engine.answer("paraphrase", pairs).reshape(len(chosen), -1) >= THRESHOLD
-    duplicates = chosen[(same & (nearest >= 0) & (nearest < chosen[:, None])).any(axis=1)]
+    duplicates = chosen[(same & (nearest >= 0)).any(axis=1)]
     return float(np.isin(duplicates, found.left_out).mean()), len(duplicates)
 
 
 def _nearest(
     model: cmow.Model, rows: Sequence[str], chosen: NDArray[np.int64], kept: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """The ``CANDIDATES`` nearest rows before each of ``chosen`` among ``kept``; -1 where there are fewer."""
+    """The ``CANDIDATES`` nearest rows before each of ``chosen`` among ``kept``; -1 where fewer are ``NEAR``."""
     asked = model.engine.embed([rows[row] for row in chosen])
     cosines, best = np.full((len(chosen), CANDIDATES), -2.0, np.float32), np.full((len(chosen), CANDIDATES), -1)
     for start in range(0, len(kept), BLOCK):
@@ -84,7 +88,7 @@ def _nearest(
         best = np.concatenate([best, np.broadcast_to(block, found.shape)], axis=1)
         order = np.argsort(-cosines, axis=1)[:, :CANDIDATES]
         cosines, best = np.take_along_axis(cosines, order, 1), np.take_along_axis(best, order, 1)
-    return np.where(cosines > -2, best, -1)
+    return np.where(cosines >= NEAR, best, -1)
 
 
 def _row_numbers(path: Path) -> list[int]:

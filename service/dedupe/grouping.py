@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cmow.service.dedupe.index import CosineIndex
 from cmow.service.model.engine import Floats, Ints
 
-NEAR = 0.6  # cosine below which no pair is verified
+NEAR = 0.6  # cosine below which no pair is verified: what the paraphrase head takes for the same there rarely is
 DECISION = np.dtype([("text", "<i8"), ("kept", "<i8"), ("score", "<f4")])
 
 Decisions = NDArray[np.void]  # DECISION [U]: a text, the one that is kept for it (itself where it is), and their score

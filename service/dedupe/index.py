@@ -14,7 +14,7 @@ from cmow.service.model.engine import Floats, Ints
 
 EXACT = 1 << 15  # vectors up to which all are compared; from here on there are 45 to a list, and k-means needs 39
 LISTS = 4  # for each root of the number of vectors, as faiss recommends for up to a million
-PROBES = 16  # lists that a query looks into
+PROBES = 32  # lists that a query looks into
 
 
 class CosineIndex:

@@ -12,7 +12,7 @@ from cmow.service.files.options import STANDARD, FileOptions
 
 Keep = Literal["first", "longest"]
 
-THRESHOLD = 0.5  # where the probability of a paraphrase is fitted to begin
+THRESHOLD = 0.8  # above 0.5, where a paraphrase is fitted to begin: a row that is left out is lost
 CANDIDATES = 10
 
 

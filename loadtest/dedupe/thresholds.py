@@ -1,0 +1,40 @@
+"""What a threshold costs and brings on pairs whose label is known: dev splits of paraphrases."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+import cmow
+from cmow.service.dedupe.grouping import NEAR
+from training.data.files import read_pairs, split_files
+
+THRESHOLDS = 0.5, 0.7, 0.8, 0.9
+
+
+def main() -> None:
+    """A line for each split and threshold."""
+    parser = argparse.ArgumentParser("python -m loadtest.dedupe.thresholds", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of pairs, as training takes it")
+    with cmow.load() as model:
+        for path in split_files(parser.parse_args().data, "dev", ("paraphrase",)):
+            report(model, path)
+
+
+def report(model: cmow.Model, path: Path) -> None:
+    """Precision and recall of what counts as a duplicate among the pairs of ``path``."""
+    pairs = read_pairs(path, ("paraphrase", "not_paraphrase"))
+    texts = [(pair.sentence1, pair.sentence2) for pair in pairs]
+    gold = np.array([pair.label == "paraphrase" for pair in pairs])
+    near = model.engine.answer("similarity", texts) >= NEAR
+    probability = model.engine.answer("paraphrase", texts)
+    for threshold in THRESHOLDS:
+        found = near & (probability >= threshold)
+        precision, recall = gold[found].mean(), found[gold].mean()
+        print(f"{path.parent.name}, {threshold}: precision {100 * precision:.1f} %, recall {100 * recall:.1f} %")
+
+
+if __name__ == "__main__":
+    main()
