@@ -17,11 +17,15 @@ from cmow.service.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class TextColumn:
-    """The good texts [T] of a file ``name``, and int64 [T] the ascending numbers of their rows, from 0."""
+    """The good texts [T] of a file ``name``, and int64 [T] the ascending numbers of their rows, from 0.
+
+    ``skipped`` counts the bad ones.
+    """
 
     name: str
     texts: list[str]
     rows: Ints
+    skipped: int
 
 
 def read_texts(
@@ -32,7 +36,7 @@ def read_texts(
     done: Callable[[int], object],
 ) -> TextColumn:
     """All texts of ``reader``; ``report`` takes the bad rows of each block, ``done`` what it took of the input."""
-    texts, rows, start = list[str](), [np.empty(0, np.int64)], 0
+    texts, rows, start, skipped = list[str](), [np.empty(0, np.int64)], 0, 0
     for block in reader.blocks(0):
         numbers = start + row_numbers(block)
         lengths = tokenizer.encode([text for (text,) in block.texts]).lengths
@@ -42,8 +46,9 @@ def read_texts(
         texts += [text for (text,) in good.texts]
         rows.append(numbers[lengths > 0])
         start += block.records
+        skipped += len(good.bad)
         done(block.size)
-    return TextColumn(name, texts, np.concatenate(rows))
+    return TextColumn(name, texts, np.concatenate(rows), skipped)
 
 
 def row_numbers(block: Block) -> Ints:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -11,7 +10,6 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from cmow.service.dedupe.columns import ChosenRows, TextColumn, named, read_texts
 from cmow.service.dedupe.duplicates import Duplicates, Search
@@ -21,7 +19,7 @@ from cmow.service.files.blocks import BadRow, Columns, ColumnTypes
 from cmow.service.files.opening import engine_options, identity_of, make_encoder, open_files, open_reader, read_settings
 from cmow.service.files.readers import Reader
 from cmow.service.files.rows import RowCheck
-from cmow.service.files.run import BulkRun, report, say
+from cmow.service.files.run import BulkRun, progress_bar, report, say
 from cmow.service.files.sinks import PartialFile, Position
 from cmow.service.machine.cpu import limit_tokenizer_threads, usable_cpus
 from cmow.service.model.bundle import Bundle, load_bundle
@@ -52,7 +50,7 @@ def dedupe(options: DedupeOptions, given: dict[str, Any]) -> None:
         duplicates = search.duplicates(_decide(search, ledger, options.progress))
         _write(options, settings, sinks, columns, duplicates)
         ledger.discard()
-    _summarise(duplicates, time.perf_counter() - start)
+    _summarise(duplicates, sum(column.skipped for column in columns), time.perf_counter() - start)
 
 
 def _check(options: DedupeOptions, settings: Settings) -> RowCheck:
@@ -78,7 +76,7 @@ def _read(options: DedupeOptions, reader: Reader, engine: Engine) -> TextColumn:
     def left_out(bad: Sequence[BadRow]) -> None:
         report(bad, options.input, options.on_bad_row, COMMAND)
 
-    with _bar(options.progress, reader.unit, reader.total) as bar:
+    with progress_bar(options.progress, reader.unit, reader.total) as bar:
         return read_texts(options.input, reader, engine.tokenizer, left_out, bar.update)
 
 
@@ -94,7 +92,7 @@ def _decide(search: Search, ledger: PartialFile, progress: bool) -> Decisions:
     done = len(made[0])
     if done:
         say(COMMAND, f"going on after {done:,} texts")
-    with _bar(progress, "texts", len(search.asked), done) as bar:
+    with progress_bar(progress, "texts", len(search.asked), done) as bar:
         for decisions in search.decisions(made[0]):
             made.append(decisions)
             done += len(decisions)
@@ -139,11 +137,8 @@ def _write(
             run.sink.finish(run.encoder)
 
 
-def _bar(progress: bool, unit: str, total: int | None, initial: int = 0) -> tqdm[None]:
-    return tqdm(total=total, initial=initial, unit=unit, unit_scale=True, file=sys.stderr, disable=not progress)
-
-
-def _summarise(found: Duplicates, seconds: float) -> None:
+def _summarise(found: Duplicates, skipped: int, seconds: float) -> None:
+    more = [f"{skipped:,} bad rows skipped"] * bool(skipped)
+    more += [f"{found.unread:,} compared by hash alone, since the model cannot read them whole"] * bool(found.unread)
     counts = f"{len(found.kept):,} rows kept, {len(found.dropped):,} duplicates left out in {seconds:.2f} s"
-    unread = f"; {found.unread:,} compared by hash alone, since the model cannot read them whole" * bool(found.unread)
-    say(COMMAND, counts + unread)
+    say(COMMAND, "; ".join([counts, *more]))

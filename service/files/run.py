@@ -41,7 +41,7 @@ class BulkRun:
         before = self.sink.position
         if before.records:
             self._say(f"going on after record {before.records:,}, of which {before.scored:,} are scored")
-        with self._bar() as bar:
+        with progress_bar(self.progress, self.source.unit, self.source.total, self.sink.position.size) as bar:
             for scored in self.source.scored(before.records):
                 self._report(scored.bad)
                 data = self.encoder.encode(scored)
@@ -56,16 +56,6 @@ class BulkRun:
             more = {"bytes": now.bytes + len(data), "memory": self.encoder.memory}
             self.sink.append(data, now.model_copy(update=more))
 
-    def _bar(self) -> tqdm[None]:
-        return tqdm(
-            total=self.source.total,
-            initial=self.sink.position.size,
-            unit=self.source.unit,
-            unit_scale=True,
-            file=sys.stderr,
-            disable=not self.progress,
-        )
-
     def _report(self, bad: Iterable[BadRow]) -> None:
         report(bad, self.name, self.on_bad_row, self.command)
 
@@ -79,6 +69,11 @@ class BulkRun:
 
     def _say(self, message: str) -> None:
         say(self.command, message)
+
+
+def progress_bar(shown: bool, unit: str, total: int | None, initial: int = 0) -> tqdm[None]:
+    """A progress bar on standard error, where it is to be ``shown``; ``total`` is ``None`` where nobody knows it."""
+    return tqdm(total=total, initial=initial, unit=unit, unit_scale=True, file=sys.stderr, disable=not shown)
 
 
 def report(bad: Iterable[BadRow], name: str, on_bad_row: OnBadRow, command: str) -> None:

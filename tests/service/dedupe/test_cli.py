@@ -114,7 +114,9 @@ def test_bad_rows(tmp_path: Path, dedupe: Dedupe, capsys: pytest.CaptureFixture[
     assert error.startswith(f"cmow-dedupe: error: {path}:2: ")
     assert says in error
     assert dedupe(path, *outputs(tmp_path), "--on-bad-row", "skip", "--block-rows", "1") == 0
-    assert capsys.readouterr().err.count(f"cmow-dedupe: skipped {path}:2: ") == 1
+    error = capsys.readouterr().err
+    assert error.count(f"cmow-dedupe: skipped {path}:2: ") == 1
+    assert "; 1 bad rows skipped" in error
     assert [row["cmow_row"] for row in read(tmp_path / "out.jsonl")] == [1]
     assert [(row["cmow_row"], row["cmow_duplicate_of"]) for row in read(tmp_path / "left_out.jsonl")] == [(3, 1)]
 
