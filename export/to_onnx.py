@@ -46,6 +46,8 @@ from cmow.service.model.bundle import (
     write_manifest,
 )
 from cmow.service.model.session import PAIRS, TOKENS
+from cmow.service.text.tokenizer import Tokenizer
+from export.graphs.balance import balance_heads
 from export.graphs.int8 import translate_expand_columns, translate_round_to_int8
 from export.graphs.scoring import (
     EncoderModel,
@@ -55,7 +57,6 @@ from export.graphs.scoring import (
     SimilarityModel,
     int8_similarity_head,
 )
-from export.graphs.weights import save_graphs
 from export.ops.hybrid_body import DOMAIN, hybrid_encode_function
 from export.ops.pairs_body import encode_pairs_function
 from export.ops.signatures import ENCODE_PAIRS, HYBRID_ENCODE, VERSION, Signature
@@ -63,6 +64,7 @@ from training.bundle.base import Base, load_base, load_base_projection
 from training.bundle.pairs import load_calibration, load_pairs
 from training.bundle.projection import load_projection
 from training.bundle.scorer import Scorer
+from training.bundle.weights import save_graphs
 from training.calibration import calibrated, finish
 from training.data.files import NLI_LABELS
 from training.data.recipe import Recipe, command_line
@@ -70,6 +72,7 @@ from training.errors import one_line_errors
 from training.options import parse_options
 
 OPSET = 18
+MAX_TOKENS = 64  # of the texts by which the heads' features are balanced
 
 Names = tuple[str, ...]
 # Of each graph that takes tokens: what it is traced from, and its outputs.
@@ -240,6 +243,7 @@ def export_bundle(config: ExportConfig) -> None:
     else:
         projection, recipe = load_projection(config.similarity), Recipe.read(config.similarity).after(recipe)
     scorer = Scorer(base.encoder, projection, pairs).eval()
+    balance_heads(scorer, Tokenizer(base.tokenizer, MAX_TOKENS))
     known, related = load_calibration(config.pair_heads)
     scorer.calibrate(known)
     recipe = recipe.then(command_line("export.to_onnx", config), [])

@@ -27,6 +27,7 @@ CmowError
     ├── BaselineNotFoundError   no such baseline is configured, or none at all
     ├── BodyTooLargeError       more bytes than the limit
     ├── MediaTypeError          not application/json
+    │   └── ContentEncodingError  compressed in another way than those that are read
     └── InvalidInputError       JSON, but not what the endpoint takes
         ├── SchemaError         a field is missing, unknown or of the wrong type
         ├── EmptyListError      a list without a sentence
@@ -188,6 +189,12 @@ class MediaTypeError(RequestError):
     """The body's content type is not application/json."""
 
     type = "unsupported_media_type"
+
+
+class ContentEncodingError(MediaTypeError):
+    """The body is compressed in another way than those that are read."""
+
+    type = "unsupported_content_encoding"
 
 
 class InvalidInputError(RequestError):

@@ -178,6 +178,7 @@ def test_the_modules_that_it_runs_exist(document: Path) -> None:
         ("loadtest.endurance.conformance", {"--examples"}),
         ("loadtest.endurance.soak", set()),
         ("training.minimal_pairs", {"--data"}),
+        ("training.evaluate", {"--task", "--fields", "--labels", "--scale", "--plot", "--json"}),
     ],
 )
 def test_a_sample_of_them_says_how_it_is_called(module: str, flags: set[str]) -> None:

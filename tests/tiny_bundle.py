@@ -38,10 +38,10 @@ from cmow.service.model.bundle import (
     load_bundle,
     write_manifest,
 )
-from export.graphs.weights import save_graphs
 from export.ops.hybrid_body import hybrid_encode_function
 from export.ops.hybrid_reference import hybrid_encode
 from export.ops.tables import as_dtype
+from training.bundle.weights import save_graphs
 
 Array = NDArray[np.float64]
 

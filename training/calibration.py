@@ -29,8 +29,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from cmow.service.model.bundle import Manifest, Relatedness, load_bundle, read_manifest, write_manifest
 from cmow.service.model.engine import Engine
 from training.bundle.scorer import Calibration
-from training.data.files import DataError, split_files
-from training.data.labelled import LabelledPairs, TextPair, read_nli, read_paraphrases, read_scored
+from training.data.files import DataError, split_files, warn
+from training.data.labelled import GOLD_FOLDERS, LabelledPairs, TextPair, read_split
 from training.data.recipe import command_line
 from training.errors import one_line_errors
 from training.evaluate import dev_metrics
@@ -38,7 +38,7 @@ from training.minimal_pairs.generate import pairs as minimal_pairs
 from training.minimal_pairs.labels import labelled
 from training.minimal_pairs.words import Lexicon
 from training.options import parse_options
-from training.pairs.calibrate import best_temperature, best_threshold, class_weights, is_three_way
+from training.pairs.calibrate import best_temperature, best_threshold, class_weights, three_way_dev
 
 Floats = NDArray[np.floating[Any]]
 
@@ -70,6 +70,7 @@ def calibrated(folder: Path, data: Path, before: Calibration) -> Calibration:
     engine = Engine(load_bundle(folder))
     temperature = before.entailment_temperature * _temperature(engine, data)
     if not (sources := [source for source in paraphrase_sources(data) if 0 < source.same.sum() < len(source.same)]):
+        warn(f"{data}: the probability and the threshold of paraphrases stay: found no training pairs of both kinds")
         return replace(before, entailment_temperature=temperature)
     same = np.concatenate([source.same for source in sources])
     weights = np.concatenate([class_weights(source.same, 0.5) for source in sources])
@@ -89,15 +90,13 @@ def platt(logits: Floats, same: NDArray[np.bool_], weights: Floats) -> tuple[flo
 
 
 def paraphrase_sources(data: Path) -> Iterator[Judged]:
-    """Quora's training pairs, those with scores, and beside any of these minimal pairs: one source each."""
-    quora, scored = (split_files(data, "train", (kind,)) for kind in ("paraphrase/qqp", "similarity"))
-    if not quora + scored:
+    """Training pairs of paraphrases, those with scores, and beside any of these minimal pairs: one source a file."""
+    paraphrase, scored = (read_split(data, "train", task) for task in ("paraphrase", "similarity"))
+    if not paraphrase and not scored:
         return
-    for path in quora:
-        pairs = read_paraphrases(path)
+    for pairs in paraphrase.values():
         yield Judged(pairs.texts, pairs.paraphrase > 0.5)
-    for path in scored:
-        pairs = read_scored(path)
+    for pairs in scored.values():
         rows = np.flatnonzero((pairs.similarity >= SAME_SCORE) | (pairs.similarity <= OTHER_SCORE))
         yield Judged([pairs.texts[row] for row in rows], pairs.similarity[rows] >= SAME_SCORE)
     pairs = labelled(minimal_pairs(Lexicon.harvest(data, "train"), 1, MINIMAL_PAIRS))
@@ -113,8 +112,8 @@ def _logit(probabilities: Floats) -> Floats:
 
 def _temperature(engine: Engine, data: Path) -> float:
     """What to divide the logits by, from the three-way dev splits of what has been trained on; 1 without any."""
-    nli = [read_nli(path) for path in split_files(data, "dev", ("nli",)) if any(path.parent.glob("train*"))]
-    if not (known := [pairs for pairs in nli if is_three_way(pairs)]):
+    if not (known := three_way_dev(data)):
+        warn(f"{data}: the temperature of entailment stays: found no three-way nli/*/dev* with a train* beside it")
         return 1.0
     pairs = LabelledPairs.joined(known)
     logits = torch.from_numpy(engine.answer("entailment", pairs.texts)).clamp_min(1e-30).log()
@@ -122,11 +121,14 @@ def _temperature(engine: Engine, data: Path) -> float:
 
 
 def fit_relatedness(engine: Engine, data: Path) -> Relatedness:
-    """Weights of the smallest squared error on the scored dev splits below ``data``, each of which weighs the same."""
-    paths = split_files(data, "dev", ("similarity",))
-    if not paths:
-        raise DataError(f"{data / 'similarity'}: expected dev splits of scored pairs, found none")
-    splits = [read_scored(path) for path in paths]
+    """Weights of the smallest squared error on the scored dev splits below ``data``, each of which weighs the same.
+
+    Those of the bundle where there is none.
+    """
+    splits = list(read_split(data, "dev", "similarity").values())
+    if not splits:
+        warn(f"{data}: the weights of relatedness stay: found no scored pairs in similarity/*/dev*")
+        return engine.bundle.manifest.relatedness
     pairs = LabelledPairs.joined(splits)
     weights = np.concatenate([np.full(len(split), 1 / len(split)) for split in splits])
     found = LinearRegression().fit(engine.answer("evidence", pairs.texts), pairs.similarity, weights)
@@ -139,7 +141,9 @@ def finish(folder: Path, data: Path) -> Manifest:
     bundle = load_bundle(folder)
     related = fit_relatedness(Engine(bundle), data)
     write_manifest(folder, structs.replace(bundle.manifest, relatedness=related))
-    return update_training(folder, metrics=dev_metrics(Engine(load_bundle(folder)), data))
+    if not (metrics := dev_metrics(Engine(load_bundle(folder)), data)):
+        warn(f"{data}: nothing is scored: found no dev* in {', '.join(GOLD_FOLDERS.values())}")
+    return update_training(folder, metrics=metrics)
 
 
 def update_training(folder: Path, **changes: object) -> Manifest:
@@ -154,6 +158,8 @@ def update_training(folder: Path, **changes: object) -> Manifest:
 def main(config: CalibrationConfig) -> None:
     """Fit, score and print."""
     with one_line_errors():
+        if not split_files(config.data, "dev", tuple(GOLD_FOLDERS.values())):
+            raise DataError(f"{config.data}: expected dev* in {', '.join(GOLD_FOLDERS.values())}, found none")
         manifest = finish(config.bundle, config.data)
         commands = [*manifest.training.recipe, command_line("training.calibration", config)]
         update_training(config.bundle, recipe=list(dict.fromkeys(commands)))

@@ -21,8 +21,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from cmow.service.text.tokenizer import PackedTokens, Tokenizer
-from training.data.files import by_name, split_files
-from training.data.labelled import read_scored
+from training.data.labelled import read_split
 from training.data.recipe import Recipe, command_line
 from training.errors import one_line_errors
 from training.loop.device import DEVICE, Device
@@ -61,8 +60,7 @@ class SimilarityDev:
 
     def __init__(self, data: Path, tokenizer: Tokenizer) -> None:
         self.splits: dict[str, tuple[PackedTokens, NDArray[np.float64]]] = {}
-        for name, path in by_name(split_files(data, "dev", ("similarity",))).items():
-            pairs = read_scored(path)
+        for name, pairs in read_split(data, "dev", "similarity").items():
             texts = [text for pair in pairs.texts for text in pair]
             self.splits[name] = tokenize(tokenizer, texts), pairs.similarity
 

@@ -1,174 +1,204 @@
-"""Scores of a served bundle, through the service's own engine, on every labelled split below a folder.
+"""Scores of a served bundle, through the service's own engine, on labelled files.
 
-    python -m training.evaluate --bundle service/bundle --data DIR --json OUT
+    python -m training.evaluate pairs.csv nli.jsonl --bundle service/bundle    # one's own
+    python -m training.evaluate --data DIR --json scores.json                  # all below a folder
 
-One record a ``*.jsonl.gz`` file: Spearman and Pearson, of the cosine and of the relatedness, where rows have a
-``score``; accuracy, macro F1 and expected calibration error for NLI labels (two-way data by entailment against the
-rest); accuracy, F1 and average precision for paraphrase, once by the bundle's paraphrase head and once by the cosine
-with the manifest's threshold.
+One record a file. NLI labels: accuracy, macro F1 and expected calibration error (two-way data by entailment against the
+rest). Paraphrase: accuracy, F1 and average precision, once by the bundle's paraphrase head and once by the cosine with
+the manifest's threshold. Both with precision, recall, F1 and support of every class, and what was taken for what.
+Scores: Spearman and Pearson, of the cosine and of the relatedness.
+
+A file that cannot be scored is named, the others are scored, and the exit status is 2.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import pearsonr, spearmanr
-from sklearn.metrics import accuracy_score, average_precision_score, balanced_accuracy_score, f1_score
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from cmow.service.errors import StartError
 from cmow.service.model.bundle import load_bundle
 from cmow.service.model.engine import Engine, EngineOptions
-from training.data.files import (
-    NLI_LABELS,
-    NOT_ENTAILMENT,
-    PARAPHRASE_LABELS,
-    DataError,
-    Pair,
-    files_below,
-    read_pairs,
-    split_files,
+from training.data.files import FORMATS, DataError, files_below, split_files
+from training.data.labelled import GOLD_FOLDERS, LabelledPairs, read_labelled
+from training.data.labels import Gold
+from training.data.reading import Reading
+from training.errors import one_line_errors
+from training.evaluation.metrics import (
+    Classified,
+    FloatArray,
+    Scores,
+    correlations,
+    nli_scores,
+    paraphrase_scores,
 )
-from training.options import parse_options
-from training.pairs.calibrate import expected_calibration_error
-
-Scores = dict[str, float]
-FloatArray = NDArray[np.floating[Any]]
+from training.evaluation.plots import KINDS, draw_reliability, draw_scatter, save_figure, styled
+from training.evaluation.report import class_tables, score_line
+from training.options import parse_options_and_files
 
 
-@dataclass(frozen=True)
-class EvaluateConfig:
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(Reading):
     """What to score."""
 
-    data: Path = field(metadata={"help": "folder searched for *.jsonl.gz"})
+    data: Path | None = field(default=None, metadata={"help": "folder searched for labelled files"})
     bundle: Path = field(default=Path("service/bundle"), metadata={"help": "bundle folder"})
     json: Path | None = field(default=None, metadata={"help": "write the records here"})
+    plot: Path | None = field(
+        default=None, metadata={"help": f"write accuracy by confidence and scores here, as {', '.join(KINDS)}"}
+    )
     threads: int = field(default=0, metadata={"help": "threads; 0 takes what the machine grants"})
 
 
-def correlations(predicted: FloatArray, gold: FloatArray) -> Scores:
-    """Spearman and Pearson correlation of two float arrays [P]; those of equal numbers with others count as zero.
+class Related(NamedTuple):
+    """Relatedness [P] as the bundle gives it, and gold scores [P], both 0 to 1."""
 
-    Raises ``DataError`` unless ``gold`` has two different numbers, since nothing correlates to one.
-    """
-    if len(different := np.unique(gold)) < 2:
-        raise DataError(f"expected at least two different scores, found {different.tolist()}")
-    measures = {"spearman": spearmanr, "pearson": pearsonr}
-    if len(np.unique(predicted)) < 2:
-        return dict.fromkeys(measures, 0.0)
-    return {name: float(measure(predicted, gold).statistic) for name, measure in measures.items()}
+    predicted: FloatArray
+    gold: FloatArray
 
 
-def nli_scores(probabilities: FloatArray, gold: list[str]) -> Scores:
-    """Accuracy and macro F1 of probabilities [P, 3] in the order of ``NLI_LABELS``; two-way where ``gold`` is."""
-    labels = list(NLI_LABELS)
-    if NOT_ENTAILMENT in gold:
-        labels = [NLI_LABELS[0], NOT_ENTAILMENT]
-        probabilities = np.column_stack([probabilities[:, 0], 1 - probabilities[:, 0]])
-        gold = [label if label == labels[0] else NOT_ENTAILMENT for label in gold]
-    predicted = np.array(labels)[probabilities.argmax(axis=1)]
-    macro = f1_score(gold, predicted, labels=labels, average="macro", zero_division=0)
-    return {
-        "accuracy": float(accuracy_score(gold, predicted)),
-        "macro_f1": float(macro),
-        "calibration_error": expected_calibration_error(probabilities.max(axis=1), predicted == np.array(gold)),
-    }
+class Evaluated(NamedTuple):
+    """What a bundle made of the P ``rows`` of a file."""
+
+    name: str
+    task: Gold
+    rows: int
+    scores: Scores
+    answers: Classified | Related
+
+    def record(self) -> dict[str, object]:
+        """As ``--json`` writes it."""
+        known: dict[str, object] = {"file": self.name, "task": self.task, "rows": self.rows, **self.scores}
+        if isinstance(self.answers, Classified):
+            known |= {"classes": self.answers.by_class(), "confusion": self.answers.confusion()}
+        return known
+
+    def text(self) -> str:
+        """To be read in a terminal."""
+        line = f"{self.name} ({self.task}, {self.rows} rows): {score_line(self.scores)}"
+        return f"{line}\n{class_tables(self.answers)}" if isinstance(self.answers, Classified) else line
 
 
-def paraphrase_scores(scores: FloatArray, gold: list[str], threshold: float) -> Scores:
-    """Accuracy, plain and balanced, and F1 at ``threshold``, and average precision, of cosines or probabilities [P]."""
-    positive = np.array([label == PARAPHRASE_LABELS[1] for label in gold])
-    predicted = scores >= threshold
-    return {
-        "accuracy": float(accuracy_score(positive, predicted)),
-        "balanced_accuracy": float(balanced_accuracy_score(positive, predicted)),
-        "f1": float(f1_score(positive, predicted, zero_division=0)),
-        "average_precision": float(average_precision_score(positive, scores)),
-    }
+def score_pairs(engine: Engine, task: Gold, pairs: LabelledPairs) -> tuple[Scores, Classified | Related]:
+    """Scores and answers of ``pairs``, which are for ``task``; raises ``DataError`` where all gold scores are one."""
+    if task == "entailment":
+        labels = Classified.of_entailment(engine.answer("entailment", pairs.texts), pairs.entailment)
+        return nli_scores(labels), labels
+    cosine = engine.answer("similarity", pairs.texts)
+    if task == "similarity":
+        related = Related(engine.answer("relatedness", pairs.texts), pairs.similarity)
+        return correlations(cosine, pairs.similarity) | _prefixed("relatedness", correlations(*related)), related
+    same = pairs.paraphrase > 0.5
+    probabilities = engine.answer("paraphrase", pairs.texts)
+    labels = Classified.of_paraphrase(probabilities, same)
+    head = paraphrase_scores(probabilities, same, 0.5) | {"calibration_error": labels.calibration_error}
+    by_cosine = paraphrase_scores(cosine, same, engine.bundle.manifest.paraphrase_threshold)
+    return head | _prefixed("cosine", by_cosine), labels
 
 
-def gold_scores(pairs: list[Pair]) -> FloatArray:
-    """Scores [P] of ``pairs``; [0] where they have labels instead. ``DataError`` where only some have one."""
-    scores = [pair.score for pair in pairs if pair.score is not None]
-    if 0 < len(scores) < len(pairs):
-        raise DataError(f"expected a score in every row or in none, found it in {len(scores)} of {len(pairs)}")
-    return np.array(scores)
+def _prefixed(prefix: str, scores: Scores) -> Scores:
+    return {f"{prefix}_{metric}": value for metric, value in scores.items()}
 
 
-def score_pairs(engine: Engine, pairs: list[Pair]) -> tuple[str, Scores]:
-    """(task, scores) of one split; what its rows carry decides the task."""
-    texts = [(pair.sentence1, pair.sentence2) for pair in pairs]
-    if len(scores := gold_scores(pairs)):
-        related = correlations(engine.answer("relatedness", texts), scores)
-        cosine = correlations(engine.answer("similarity", texts), scores)
-        return "similarity", cosine | {f"relatedness_{metric}": value for metric, value in related.items()}
-    gold = [str(pair.label) for pair in pairs]
-    if set(gold) <= set(PARAPHRASE_LABELS):
-        cosine = paraphrase_scores(
-            engine.answer("similarity", texts), gold, engine.bundle.manifest.paraphrase_threshold
-        )
-        head = paraphrase_scores(engine.answer("paraphrase", texts), gold, 0.5)
-        return "paraphrase", head | {f"cosine_{metric}": value for metric, value in cosine.items()}
-    if unknown := set(gold) - {*NLI_LABELS, NOT_ENTAILMENT}:
-        raise DataError(f"expected labels of {NLI_LABELS}, {NOT_ENTAILMENT!r} or {PARAPHRASE_LABELS}, found {unknown}")
-    return "nli", nli_scores(engine.answer("entailment", texts), gold)
-
-
-def score_file(engine: Engine, path: Path) -> tuple[str, int, Scores]:
-    """(task, rows, scores) of the split ``path``."""
-    pairs = read_pairs(path)
+def scored(engine: Engine, name: str, path: Path, task: Gold, pairs: LabelledPairs) -> Evaluated:
+    """Scores of the ``pairs`` of the file ``path``; raises ``DataError``."""
     try:
-        task, scores = score_pairs(engine, pairs)
+        return Evaluated(name, task, len(pairs), *score_pairs(engine, task, pairs))
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    return task, len(pairs), scores
 
 
-def evaluate(engine: Engine, data: Path, say: Callable[[str], None] = tqdm.write) -> list[dict[str, object]]:
-    """A record for every file of sentence pairs below ``data``; single-sentence files are passed over, and named."""
-    paths = files_below(data, "*.jsonl.gz")
-    if not paths:
-        raise DataError(f"{data}: expected *.jsonl.gz files below this folder, found none")
-    records: list[dict[str, object]] = []
-    for path in tqdm(paths, unit=" files"):
-        name = path.relative_to(data).as_posix()
-        if path.relative_to(data).parts[0] == "single":
-            say(f"{name}: single sentences, passed over")
-            continue
-        task, rows, scores = score_file(engine, path)
-        records.append({"file": name, "task": task, "rows": rows, **scores})
-        say(f"{name} ({rows} rows): " + ", ".join(f"{metric} {value:.4f}" for metric, value in scores.items()))
-    return records
+def evaluate(
+    engine: Engine, files: Mapping[str, Path], reading: Reading, say: Callable[[str], None] = tqdm.write
+) -> tuple[list[Evaluated], list[DataError]]:
+    """What becomes of every file, by its name, and the errors of those that cannot be scored."""
+    found, errors = list[Evaluated](), list[DataError]()
+    for name, path in tqdm(files.items(), unit=" files"):
+        try:
+            found.append(scored(engine, name, path, *reading.read(path)))
+            say(found[-1].text())
+        except DataError as error:
+            errors.append(error)
+            tqdm.write(f"error: {error}", file=sys.stderr)
+    return found, errors
+
+
+def pair_files(data: Path, say: Callable[[str], None] = tqdm.write) -> dict[str, Path]:
+    """Every file of pairs below ``data`` by its path there; those of single sentences are passed over, and named."""
+    files = {path.relative_to(data).as_posix(): path for path in files_below(data)}
+    if not files:
+        raise DataError(f"{data}: expected files named {FORMATS} below this folder, found none")
+    for name in [name for name in files if name.startswith(("single/", "text/"))]:
+        say(f"{name}: single sentences, passed over")
+        del files[name]
+    return files
 
 
 def dev_metrics(engine: Engine, data: Path) -> dict[str, Scores]:
     """Scores on every dev split of pairs below ``data``, by the split's path, as a manifest states them."""
+    splits = [(path, task) for task, folder in GOLD_FOLDERS.items() for path in split_files(data, "dev", (folder,))]
     result = {}
-    for path in tqdm(split_files(data, "dev", ("nli", "similarity", "paraphrase")), "scoring", unit=" splits"):
-        _, _, scores = score_file(engine, path)
-        result[path.relative_to(data).as_posix()] = {name: round(value, 4) for name, value in scores.items()}
+    for path, task in tqdm(sorted(splits), "scoring", unit=" splits"):
+        found = scored(engine, path.relative_to(data).as_posix(), path, task, read_labelled(path, task))
+        result[found.name] = {metric: round(value, 4) for metric, value in found.scores.items()}
     return result
 
 
-def main(config: EvaluateConfig) -> None:
+def draw(found: list[Evaluated]) -> Figure:
+    """Accuracy by confidence of all labels, and given scores over those of people, as far as there are such files."""
+    labels = {each.name: each.answers.reliability() for each in found if isinstance(each.answers, Classified)}
+    scores = {each.name: each.answers for each in found if isinstance(each.answers, Related)}
+    figure = Figure(figsize=(5.5 * (bool(labels) + bool(scores)), 5), layout="constrained")
+    axes = iter(figure.subplots(1, bool(labels) + bool(scores), squeeze=False).flat)
+    if labels:
+        draw_reliability(next(axes), labels)
+    if scores:
+        draw_scatter(next(axes), scores)
+    return figure
+
+
+def check_outputs(config: EvaluateConfig) -> None:
+    """Raise ``DataError`` where what is asked for cannot be written: now, not when all is scored."""
+    if config.plot is not None and config.plot.suffix not in KINDS:
+        raise DataError(f"--plot: expected a name that ends in {', '.join(KINDS)}, found {config.plot}")
+    for path in filter(None, (config.json, config.plot)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"{path}: expected a file that can be written: {error}") from error
+        if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise DataError(f"{path}: expected a file that can be written, found none")
+
+
+def write(found: list[Evaluated], config: EvaluateConfig) -> None:
+    """The records, and the plot where there is something to draw."""
+    if config.json is not None:
+        config.json.write_text(json.dumps([each.record() for each in found], indent=2, allow_nan=False) + "\n")
+    if config.plot is not None and found:
+        with styled():
+            save_figure(draw(found), config.plot)
+
+
+def main(config: EvaluateConfig, files: list[Path]) -> None:
     """Score, print and write."""
-    if config.json is not None:
-        config.json.parent.mkdir(parents=True, exist_ok=True)  # now, not when all is scored
-    try:
+    with one_line_errors():
+        check_outputs(config)
+        named = {str(path): path for path in files} | (pair_files(config.data) if config.data else {})
+        if not named:
+            raise DataError("expected labelled files or --data, found neither")
         engine = Engine(load_bundle(config.bundle), EngineOptions(threads=config.threads))
-        records = evaluate(engine, config.data)
-    except (DataError, StartError) as error:
-        sys.exit(f"error: {error}")
-    if config.json is not None:
-        config.json.write_text(json.dumps(records, indent=2) + "\n")
+        found, errors = evaluate(engine, named, config)
+        write(found, config)
+    if errors:
+        sys.exit(2)
 
 
 if __name__ == "__main__":
-    main(parse_options(EvaluateConfig))
+    main(*parse_options_and_files(EvaluateConfig, f"labelled files: {FORMATS}"))

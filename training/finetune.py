@@ -10,7 +10,7 @@ teacher's judgement, the two losses are mixed (Hinton et al., "Distilling the Kn
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, count, repeat
 from pathlib import Path
@@ -23,8 +23,8 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from cmow.service.text.tokenizer import PackedTokens, Tokenizer
-from training.data.files import DataError, by_name, split_files
-from training.data.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
+from training.data.files import DataError, split_files
+from training.data.labelled import GOLD_FOLDERS, LabelledPairs, read_labelled, read_split
 from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below
 from training.errors import one_line_errors
@@ -86,12 +86,10 @@ class PairDev:
     """Scores of a student on the dev splits of pairs that have a training split beside them."""
 
     def __init__(self, data: Path, tokenizer: Tokenizer) -> None:
-        def read(kind: str, reader: Callable[[Path], LabelledPairs]) -> dict[str, PairSet]:
-            paths = (path for path in split_files(data, "dev", (kind,)) if any(path.parent.glob("train*")))
-            return {name: PairSet.of(reader(path), tokenizer) for name, path in by_name(paths).items()}
-
-        self.nli, self.scored = read("nli", read_nli), read("similarity", read_scored)
-        self.paraphrase = read("paraphrase", read_paraphrases)
+        self.nli, self.scored, self.paraphrase = (
+            {name: PairSet.of(pairs, tokenizer) for name, pairs in read_split(data, "dev", task, trained=True).items()}
+            for task in GOLD_FOLDERS
+        )
 
     def score(self, student: Student) -> dict[str, float]:
         """Accuracy for NLI, Spearman's rho of the cosine, average precision of the paraphrase head."""
@@ -162,8 +160,7 @@ def joint_losses(
 def read_training_pairs(config: FinetuneConfig, tokenizer: Tokenizer) -> PairSet:
     """Gold pairs alone, or those of the pair teacher's cache; pairs with a gold score count ``gold_repeats`` times."""
     if config.gold_only:
-        files = {"nli": read_nli, "similarity": read_scored, "paraphrase/qqp": read_paraphrases}
-        parts = [reader(path) for kind, reader in files.items() for path in split_files(config.data, "train", (kind,))]
+        parts = [pairs for task in GOLD_FOLDERS for pairs in read_split(config.data, "train", task).values()]
         pairs = PairSet.of(LabelledPairs.joined(parts), tokenizer)
     else:
         pairs = PairSet.judged_by_teacher(PairCache.open(config.pair_labels), tokenizer)
@@ -179,7 +176,7 @@ def read_gold_sets(config: FinetuneConfig, tokenizer: Tokenizer) -> PairSet:
         paths = split_files(config.data, "train", (folder,))
         if config.gold_batch and not paths:
             raise DataError(f"{config.data / folder}: expected a training split for gold_sets, found none")
-        parts += [read_nli(path) for path in paths]
+        parts += [read_labelled(path, "entailment") for path in paths]
     return PairSet.of(LabelledPairs.joined([LabelledPairs.of([]), *parts]), tokenizer)
 
 

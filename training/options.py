@@ -5,9 +5,11 @@ Without an annotation a whole number is at least 1, or 0 where that is its defau
 
 from __future__ import annotations
 
+from argparse import Action
 from collections.abc import Mapping
 from dataclasses import fields
 from math import inf, isfinite
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar, cast, get_type_hints
 
 from transformers import HfArgumentParser
@@ -32,15 +34,40 @@ Share = Annotated[float, Range(0, 1)]
 Temperature = Annotated[float, Range(0.01)]
 
 
+class Parser(HfArgumentParser):
+    """Options from a dataclass, whose lists may say how many values they take: ``count`` in a field's metadata."""
+
+    def add_argument(self, *names: Any, count: int | None = None, **known: Any) -> Action:
+        """As of ``argparse``."""
+        return super().add_argument(*names, **(known | ({"nargs": count} if count else {})))
+
+
 def parse_options(kind: type[T], arguments: list[str] | None = None, defaults: Mapping[str, object] | None = None) -> T:
     """An instance of the dataclass ``kind`` from ``arguments`` (by default the process's own); exits on a wrong one.
 
     ``defaults`` take the place of the dataclass's own.
     """
-    parser = HfArgumentParser(cast(Any, kind))
+    parser = Parser(cast(Any, kind))
     parser.set_defaults(**(defaults or {}))
-    options = cast(T, parser.parse_args_into_dataclasses(arguments)[0])
-    for name, allowed in ranges(kind).items():
+    options, rest = parser.parse_args_into_dataclasses(arguments, return_remaining_strings=True)
+    return _checked(parser, cast(T, options), rest)
+
+
+def parse_options_and_files(kind: type[T], what: str, arguments: list[str] | None = None) -> tuple[T, list[Path]]:
+    """The same, and the files that are named beside the options; help says ``what`` they are."""
+    parser = Parser(cast(Any, kind))
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help=what)
+    options, named, rest = parser.parse_args_into_dataclasses(arguments, return_remaining_strings=True)
+    between = [text for text in rest if not text.startswith("-")]  # argparse takes those of one place alone
+    unknown = [text for text in rest if text.startswith("-")]
+    return _checked(parser, cast(T, options), unknown), [*named.files, *map(Path, between)]
+
+
+def _checked(parser: Parser, options: T, unknown: list[str]) -> T:
+    """``options``, whose numbers are in their ranges, and nothing ``unknown``; exits otherwise."""
+    if unknown:
+        parser.error(f"expected only the options that --help lists, got {' '.join(unknown)}")
+    for name, allowed in ranges(type(options)).items():
         value = getattr(options, name)
         if value is not None and not (isfinite(value) and allowed.least <= value <= allowed.most):
             parser.error(f"argument --{name.replace('_', '-')}: expected a number {allowed}, got {value}")

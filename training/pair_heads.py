@@ -27,12 +27,11 @@ from tqdm import tqdm
 from cmow.service.text.tokenizer import Tokenizer
 from training.bundle.base import load_base
 from training.bundle.pairs import load_pairs
-from training.data.files import by_name, split_files
-from training.data.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
+from training.data.labelled import GOLD_FOLDERS, LabelledPairs, read_split
 from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below
 from training.errors import one_line_errors
-from training.evaluate import correlations
+from training.evaluation.metrics import correlations
 from training.loop.device import DEVICE, Device, mixed_precision
 from training.loop.losses import binary_losses, entailment_losses, mixed, soft_losses
 from training.loop.optim import RowAdam
@@ -43,6 +42,7 @@ from training.minimal_pairs.generate import pairs as minimal_pairs
 from training.minimal_pairs.labels import labelled
 from training.minimal_pairs.words import Lexicon
 from training.options import Natural, Share, parse_options
+from training.pairs.encoded import Encoded, encoded
 from training.pairs.pairset import PairBatch, PairSet
 from training.student.heads import Standardise
 from training.student.model import CheckpointError, HybridEncoder
@@ -107,31 +107,6 @@ class Optimiser:
         """Inverse of ``state_dict``."""
         for name, part in zip(("tokens", "dense"), self._parts, strict=True):
             part.load_state_dict(state[name])
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """Pairs with the embeddings float16 [B, D] of their sentences."""
-
-    pairs: PairSet
-    embeddings: Tensor
-
-    def batch(self, rows: NDArray[np.int64], device: torch.device) -> tuple[PairBatch, Tensor]:
-        """The pairs ``rows`` [R], and the embeddings [2 R, D] of their sentences."""
-        sentences = torch.from_numpy(self.pairs.pairs[rows].ravel())
-        return self.pairs.batch(rows).to(device), self.embeddings[sentences].to(device).float()
-
-
-@torch.no_grad()
-def encoded(pairs: PairSet, encoder: HybridEncoder, device: torch.device, block: int = 8192) -> Encoded:
-    """``pairs`` with what ``encoder`` says of their sentences."""
-    encoder, parts = encoder.to(device), []
-    starts = range(0, len(pairs.sentences), block)
-    for start in tqdm(starts, "encoding", unit=" blocks", disable=len(starts) < 2):
-        taken = pairs.sentences.take(np.arange(start, min(start + block, len(pairs.sentences))))
-        ids, offsets = torch.from_numpy(taken.token_ids).to(device), torch.from_numpy(taken.cu_seqlens).to(device)
-        parts.append(encoder(ids, offsets).half().cpu())
-    return Encoded(pairs, torch.cat(parts))
 
 
 def first_features(vectors: Tensor, width: int) -> Tensor:
@@ -206,12 +181,9 @@ class Dev:
             some = pairs.take(np.arange(min(len(pairs), config.dev_rows)))
             return name, encoded(PairSet.of(some, tokenizer), encoder, device)
 
-        readers = {"nli": read_nli, "similarity": read_scored, "paraphrase": read_paraphrases}
         self._splits = {
-            kind: dict(
-                read(name, reader(path)) for name, path in by_name(split_files(config.data, "dev", (kind,))).items()
-            )
-            for kind, reader in readers.items()
+            task: dict(read(name, pairs) for name, pairs in read_split(config.data, "dev", task).items())
+            for task in GOLD_FOLDERS
         }
         items = dev_items(Lexicon.harvest(config.data, "dev"), config.seed, 25)
         made = ((name, labelled(pair for item in found for pair in item.pairs())) for name, found in items.items())
@@ -222,7 +194,7 @@ class Dev:
     def score(self, model: PairModel) -> dict[str, float]:
         """Accuracy of NLI, Spearman's rho, average precision; of minimal pairs the share told right by kind."""
         result: dict[str, float] = {}
-        for name, split in self._splits["nli"].items():
+        for name, split in self._splits["entailment"].items():
             logits, _, _ = self._outputs(model, split)
             result[f"{name}_accuracy"] = _told_right(logits, split.pairs.accepted)
         for name, split in self._splits["similarity"].items():

@@ -22,8 +22,7 @@ from tqdm import tqdm
 
 import cmow
 from cmow.service.model.bundle import read_manifest
-from training.data.files import split_files
-from training.data.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
+from training.data.labelled import GOLD_FOLDERS, LabelledPairs, read_split
 from training.data.recipe import Recipe, command_line
 from training.data.sentences import distinct_sentences
 from training.data.sources import sources_below
@@ -65,9 +64,7 @@ class PairLabelsConfig(Counts):
 
 def collect_pairs(config: PairLabelsConfig, device: torch.device) -> LabelledPairs:
     """Gold pairs of every task but MRPC and ``config.mined`` mined ones, mixed."""
-    gold = [read_nli(path) for path in split_files(config.data, "train", ("nli",))]
-    gold += [read_scored(path) for path in split_files(config.data, "train", ("similarity",))]
-    gold += [read_paraphrases(path) for path in split_files(config.data, "train", ("paraphrase/qqp",))]
+    gold = [pairs for task in GOLD_FOLDERS for pairs in read_split(config.data, "train", task).values()]
     with searched(config, device) as neighbours:
         mined = Mine(config.data, neighbours, random.Random(config.seed), config).all(config.mined)
     pairs = LabelledPairs.joined([*gold, LabelledPairs.of(mined)])

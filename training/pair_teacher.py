@@ -9,7 +9,7 @@ teacher's space without being linked by duplicates are added as negatives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -21,8 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from training.data.files import by_name, split_files
-from training.data.labelled import LabelledPairs, read_nli, read_paraphrases, read_scored
+from training.data.labelled import GOLD_FOLDERS, LabelledPairs, read_split
 from training.data.recipe import Recipe, command_line
 from training.data.sources import sources_below, teacher_source
 from training.errors import one_line_errors
@@ -62,13 +61,9 @@ class PairTeacherConfig:
 
 def training_pairs(config: PairTeacherConfig) -> LabelledPairs:
     """Everything that the teacher learns from."""
-    nli = [read_nli(path) for path in split_files(config.data, "train", ("nli",))]
-    scored = [read_scored(path) for path in split_files(config.data, "train", ("similarity",))]
+    nli, scored, paraphrase = (list(read_split(config.data, "train", task).values()) for task in GOLD_FOLDERS)
     neighbours = Neighbours.of_cache(TeacherCache.complete(config.teacher_cache))
-    questions = [
-        balanced_questions(read_paraphrases(path), neighbours, config.mined_negatives, config.seed)
-        for path in split_files(config.data, "train", ("paraphrase/qqp",))
-    ]
+    questions = [balanced_questions(pairs, neighbours, config.mined_negatives, config.seed) for pairs in paraphrase]
     return LabelledPairs.joined([*nli, *scored * config.similarity_repeats, *questions])
 
 
@@ -92,12 +87,10 @@ class PairDev:
     """Scores on the dev splits of the tasks that the teacher learns."""
 
     def __init__(self, data: Path, rows: int) -> None:
-        def read(kind: str, reader: Callable[[Path], LabelledPairs]) -> dict[str, LabelledPairs]:
-            paths = (path for path in split_files(data, "dev", (kind,)) if any(path.parent.glob("train*")))
-            return {name: first(reader(path), rows) for name, path in by_name(paths).items()}
-
-        self.nli, self.scored = read("nli", read_nli), read("similarity", read_scored)
-        self.paraphrase = read("paraphrase", read_paraphrases)
+        self.nli, self.scored, self.paraphrase = (
+            {name: first(pairs, rows) for name, pairs in read_split(data, "dev", task, trained=True).items()}
+            for task in GOLD_FOLDERS
+        )
 
     def score(self, teacher: PairTeacher) -> dict[str, float]:
         """Accuracy for NLI (the most probable label is accepted) and paraphrase (at 0.5), Spearman for scores."""

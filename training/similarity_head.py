@@ -30,9 +30,10 @@ from tqdm import tqdm
 from cmow.service.text.tokenizer import Tokenizer
 from training.bundle.base import Base, load_base, load_base_projection
 from training.bundle.projection import Projection, RoundedStates, save_projection
-from training.data.files import DataError, by_name, plain_sentences, split_files, task_sentences
-from training.data.labelled import read_scored
+from training.data.files import DataError, plain_sentences
+from training.data.labelled import read_split
 from training.data.recipe import Recipe, command_line
+from training.data.sentences import task_sentences
 from training.data.sources import sources_below
 from training.errors import one_line_errors
 from training.loop.device import DEVICE, Device
@@ -110,10 +111,9 @@ class Scored:
     @staticmethod
     def below(data: Path, split: str, texts: Texts) -> dict[str, Scored]:
         """Every ``split`` of scored pairs below ``data``, by name; ``DataError`` where there is none."""
-        paths = by_name(split_files(data, split, ("similarity",)))
-        if not paths:
+        found = read_split(data, split, "similarity")
+        if not found:
             raise DataError(f"{data / 'similarity'}: expected scored pairs in files named {split}*, found none")
-        found = {name: read_scored(path) for name, path in paths.items()}
         return {
             name: Scored(texts.numbers(pairs.texts), torch.from_numpy(pairs.similarity).float())
             for name, pairs in found.items()

@@ -17,12 +17,10 @@ import torch
 from onnx import TensorProto
 from torch import Tensor, nn
 
-from export.ops.tables import quantise
+from training.bundle.rounding import quantise_layer
 
 LARGEST_INPUT, ZERO_POINT = 127, 128
 STEP = 1 / LARGEST_INPUT
-# Processors without VNNI add pairs of products uint8 * int8 in 16 bits that saturate: 2 * 255 * 63 still fits.
-LARGEST_WEIGHT = 63
 
 standard: Any = onnxscript.opset18
 
@@ -62,17 +60,24 @@ def translate_expand_columns(weight: Any, scales: Any) -> Any:
 
 
 class Int8Linear(nn.Module):
-    """``linear`` with an int8 weight of one scale an output, on inputs rounded to int8 with one scale a row."""
+    """``linear`` with an int8 weight of one scale an output, on inputs rounded to int8 with one scale a row.
 
-    def __init__(self, linear: nn.Linear) -> None:
+    Columns of inputs that are far larger than others would leave these few steps: ``balance`` [in] multiplies them
+    first, and the weight answers for it (Xiao et al., "SmoothQuant", ICML 2023).
+    """
+
+    def __init__(self, linear: nn.Linear, balance: Tensor | None = None) -> None:
         super().__init__()
-        weight, scales = quantise(linear.weight.detach().numpy(), LARGEST_WEIGHT)
-        self.weight = nn.Buffer(torch.from_numpy(weight).T.contiguous())  # [in, out]
+        linear_weight = linear.weight.detach()
+        self.balance = None if balance is None else nn.Buffer(balance.clone())
+        weight, scales = quantise_layer((linear_weight if balance is None else linear_weight / balance).numpy())
+        self.weight = nn.Buffer(torch.from_numpy(weight))  # [in, out]
         self.scales = nn.Buffer(torch.from_numpy(scales))  # [out]
         self.bias = nn.Buffer(linear.bias.detach().clone())
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The layer of ``inputs`` [P, in]: [P, out]."""
+        inputs = inputs if self.balance is None else inputs * self.balance
         largest = inputs.abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)  # [P, 1]
         product: Tensor = round_to_int8(inputs / largest) @ expand_columns(self.weight, self.scales)
         return product * largest + self.bias

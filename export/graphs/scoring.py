@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cmow.service.model.bundle import TableDtype
-from export.graphs.int8 import LARGEST_WEIGHT, Int8Linear
+from export.graphs.int8 import Int8Linear
 from export.ops import pairs_reference
-from export.ops.tables import TABLE_NAMES, as_dtype, quantise
+from export.ops.tables import TABLE_NAMES, as_dtype
+from training.bundle.rounding import quantise, quantise_layer
 from training.bundle.scorer import Scorer
 from training.student.heads import SimilarityHead
 from training.student.pair_encoder import Block, PairEncoder, entailment_features, same_features
@@ -180,7 +181,7 @@ class EntailmentModel(nn.Module):
         self.encoder = EncoderModel(scorer, dtype)
         self.reader = PairReader(scorer.pairs.encoder)
         self.standardise = copy.deepcopy(scorer.pairs.standardise)
-        self.head = int8_head(scorer.pairs.heads.entailment)
+        self.head = int8_head(scorer.pairs.heads.entailment, scorer.entailment_balance)
         self.temperature = nn.Buffer(scorer.entailment_temperature.detach().clone())
 
     def forward(self, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> Tensor:
@@ -199,7 +200,7 @@ class SameModel(nn.Module):
         self.encoder = EncoderModel(scorer, dtype)
         self.reader = PairReader(scorer.pairs.encoder)
         self.standardise = copy.deepcopy(scorer.pairs.standardise)
-        self.same = int8_head(scorer.pairs.heads.same)
+        self.same = int8_head(scorer.pairs.heads.same, scorer.same_balance)
 
     def logits(self, raw: Tensor, token_ids: Tensor, cu_seqlens: Tensor, pairs: Tensor) -> Tensor:
         """Of ``pairs`` [P, 2], rows of the packed sentences with the states ``raw`` [B, D]."""
@@ -260,10 +261,10 @@ def int8_similarity_head(scorer: Scorer) -> SimilarityHead:
     return head
 
 
-def int8_head(head: nn.Sequential) -> nn.Sequential:
-    """``head`` with its hidden layer in int8, and no dropout."""
+def int8_head(head: nn.Sequential, balance: Tensor) -> nn.Sequential:
+    """``head`` with its hidden layer in int8, of features balanced so, and no dropout."""
     hidden, active, _, output = copy.deepcopy(head)
-    return nn.Sequential(Int8Linear(cast(nn.Linear, hidden)), active, output)
+    return nn.Sequential(Int8Linear(cast(nn.Linear, hidden), balance), active, output)
 
 
 Layer = tuple[Tensor, Tensor, Tensor]
@@ -288,8 +289,8 @@ def _fuse(block: Block) -> Layer:
 
 def _columns(weight: Tensor) -> tuple[Tensor, Tensor]:
     """A layer's ``weight`` [out, in] as int8 [in, out], and a scale for each of its outputs [out]."""
-    rows, scales = quantise(weight.detach().numpy(), LARGEST_WEIGHT)
-    return torch.from_numpy(rows).T.contiguous(), torch.from_numpy(scales)
+    rows, scales = quantise_layer(weight.detach().numpy())
+    return torch.from_numpy(rows), torch.from_numpy(scales)
 
 
 def _stacked(layers: Iterable[Layer]) -> tuple[nn.Buffer, nn.Buffer, nn.Buffer]:

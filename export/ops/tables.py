@@ -16,18 +16,12 @@ from onnx import numpy_helper
 from cmow.service.model.bundle import ENCODER, Bundle, TableDtype
 from export.ops.hybrid_body import DOMAIN, OP_TYPE
 from export.ops.signatures import HYBRID_ENCODE
+from training.bundle.rounding import quantise
 
 Arrays = Mapping[str, NDArray[Any]]
 
 INPUT_NAMES = tuple(HYBRID_ENCODE.inputs)
 TABLE_NAMES = INPUT_NAMES[2:]
-
-
-def quantise(rows: NDArray[np.float32], largest: int = 127) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Rows [V, ...] as int8 and their scales [V], the largest element of a row becoming ``largest``."""
-    flat = rows.reshape(len(rows), -1)
-    scales = np.maximum(np.abs(flat).max(axis=1), np.finfo(np.float32).tiny) / np.float32(largest)
-    return np.rint(flat / scales[:, None]).astype(np.int8).reshape(rows.shape), scales.astype(np.float32)
 
 
 def as_dtype(tables: Arrays, dtype: TableDtype) -> dict[str, NDArray[Any]]:

@@ -100,7 +100,7 @@ def without_scheduler(app: FastAPI) -> FastAPI:
     values = np.array([constant.ANSWER.scores[0]], np.float32)
 
     async def score(caller: Caller, work: Work) -> Scored:
-        return Scored(values, 15, 0, [False], [False])
+        return Scored(values, 15, 0, [False], [False], [False])
 
     app.state.scheduler.score = score
     return app

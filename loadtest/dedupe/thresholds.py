@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 import cmow
 from cmow.service.dedupe.grouping import NEAR
-from training.data.files import read_pairs, split_files
+from training.data.files import split_files
+from training.data.labelled import read_labelled
 
 THRESHOLDS = 0.5, 0.7, 0.8, 0.9
 
@@ -25,11 +24,10 @@ def main() -> None:
 
 def report(model: cmow.Model, path: Path) -> None:
     """Precision and recall of what counts as a duplicate among the pairs of ``path``."""
-    pairs = read_pairs(path, ("paraphrase", "not_paraphrase"))
-    texts = [(pair.sentence1, pair.sentence2) for pair in pairs]
-    gold = np.array([pair.label == "paraphrase" for pair in pairs])
-    near = model.engine.answer("similarity", texts) >= NEAR
-    probability = model.engine.answer("paraphrase", texts)
+    pairs = read_labelled(path, "paraphrase")
+    gold = pairs.paraphrase == 1
+    near = model.engine.answer("similarity", pairs.texts) >= NEAR
+    probability = model.engine.answer("paraphrase", pairs.texts)
     for threshold in THRESHOLDS:
         found = near & (probability >= threshold)
         precision, recall = gold[found].mean(), found[gold].mean()

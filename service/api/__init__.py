@@ -1,7 +1,7 @@
 """The APIs that clients already speak: text-embeddings-inference, OpenAI, Cohere, Jina and vLLM, and what is our own.
 
-Requests are closed: a field that an API documents and that means nothing here is declared, and ignored; a field whose
-meaning cannot be served takes only the value that is (``normalize: true``); any other field is an error.
+Requests are closed: a field that an API documents and that changes nothing here is ``Ignored``; a field whose meaning
+cannot be served takes only the value that is (``normalize: true``); any other field is an error.
 """
 
 from __future__ import annotations

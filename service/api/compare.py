@@ -24,7 +24,7 @@ from cmow.service.model.work import Work
 from cmow.service.text.pairs import Sides
 from cmow.service.text.tokenizer import Part
 from cmow.service.web.dependencies import SCORING_ERRORS, CallerDep, Payload, SchedulerDep, errors, reads
-from cmow.service.web.schemas import Texts
+from cmow.service.web.schemas import Integral, Texts
 from cmow.service.web.validation import Wire, parse
 
 router = APIRouter()
@@ -47,7 +47,7 @@ class CompareRequest(Wire):
     sentence2: Texts
     task: Task = Field("similarity", description="what the student scores; `sentence1` is the premise in entailment")
     baseline: str | None = Field(None, description="name of a configured baseline; not needed where there is but one")
-    runs: int = Field(5, ge=1, le=20, description="runs to take the median of")
+    runs: Annotated[int, Field(ge=1, le=20), Integral] = Field(5, description="runs to take the median of")
 
 
 class CompareSide(Wire):

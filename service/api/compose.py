@@ -24,6 +24,7 @@ from cmow.service.model.work import LongTexts, Work
 from cmow.service.text.texts import TextList, check_count
 from cmow.service.text.tokenizer import PackedTokens
 from cmow.service.web.dependencies import SCORING_ERRORS, CallerDep, ComposerDep, Payload, SchedulerDep, reads
+from cmow.service.web.schemas import Integral, Text
 from cmow.service.web.validation import TAG, Wire, parse
 
 router = APIRouter()
@@ -36,7 +37,7 @@ class WireState(Wire):
     """What stands for a text that has been read."""
 
     model: str = Field(description="which weights gave it: a state of another model is an error")
-    tokens: int = Field(ge=1, le=MOST_TOKENS)
+    tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS), Integral]
     values: str = Field(description="base64 of little-endian float32")
 
 
@@ -51,7 +52,7 @@ def _part_kind(value: object) -> str | None:
 
 
 Part = Annotated[
-    Annotated[str, Tag(TAG + "text")] | Annotated[WireState, Tag(TAG + "state")],
+    Annotated[Text, Tag(TAG + "text")] | Annotated[WireState, Tag(TAG + "state")],
     Discriminator(_part_kind, custom_error_type="part", custom_error_message="a string or a state"),
 ]
 
@@ -61,7 +62,7 @@ class ComposeRequest(Wire):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"parts": ["A man plays", "guitar."]}]})
 
-    parts: list[Part] = Field(fail_fast=True)
+    parts: list[Part] = Field(fail_fast=True, json_schema_extra={"minItems": 1})
     return_state: bool = Field(False, description="also give the state of the whole, to be a part of another request")
     truncate: bool = Field(False, description="cut a part that is too long instead of refusing it")
 

@@ -1,6 +1,6 @@
 """OpenAI's embeddings and models, as its ``openai`` client sends and reads them.
 
-Ignored: ``user``. Token ids are refused: they are of another tokenizer than this model's and would give nonsense.
+Token ids are refused: they are of another tokenizer than this model's and would give nonsense.
 ``dimensions`` keeps the first numbers and scales them to unit length again, as OpenAI advises for shortened embeddings;
 this model was not trained to put the most important ones first.
 """
@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
+from cmow.service.api.client import ClientRequest, Ignored
 from cmow.service.api.vectors import shorten, to_base64
-from cmow.service.model.bundle import Manifest
 from cmow.service.model.engine import Floats
+from cmow.service.model.model import Model
 from cmow.service.model.work import Scored
 from cmow.service.text.texts import TextList
 from cmow.service.web.dependencies import (
@@ -26,6 +27,7 @@ from cmow.service.web.dependencies import (
     errors,
     reads,
 )
+from cmow.service.web.schemas import PositiveWhole, Text, TextItems
 from cmow.service.web.validation import TAG, Wire, parse
 
 router = APIRouter(tags=["OpenAI"])
@@ -41,22 +43,25 @@ def _input_kind(value: object) -> str | None:
 
 
 Input = Annotated[
-    Annotated[str, Tag(TAG + "text")] | Annotated[list[str], Field(fail_fast=True), Tag(TAG + "list")],
+    Annotated[Text, Tag(TAG + "text")] | Annotated[TextItems, Tag(TAG + "list")],
     Discriminator(_input_kind, custom_error_type="texts", custom_error_message=NO_TOKEN_IDS),
     Field(description="a text, or a list of texts"),
 ]
 
 
-class EmbeddingsRequest(Wire):
+class EmbeddingsRequest(ClientRequest):
     """Texts to embed."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"input": ["A man plays.", "It rains."]}]})
 
     input: Input
-    model: str | None = Field(None, description="the served model's name, or nothing")
-    dimensions: PositiveInt | None = Field(None, description="keep the first ones, scaled to unit length again")
+    dimensions: PositiveWhole | None = Field(None, description="keep the first ones, scaled to unit length again")
     encoding_format: Literal["float", "base64"] | None = Field("float", description="base64: little-endian float32")
-    user: str | None = Field(None, description="ignored")
+    normalize: Literal[True] | None = Field(True, description="embeddings here have unit length")
+    embedding_type: Literal["float", "base64"] | None = Field(None, description="as `encoding_format`, by Jina's name")
+    input_type: Ignored = None
+    modality: Literal["text"] | None = None
+    task: Ignored = None
 
 
 class Embedding(Wire):
@@ -98,12 +103,13 @@ class ModelCard(Wire):
 
 
 class ModelList(Wire):
-    """The models served: one."""
+    """The model served, under each of its names."""
 
     object: Literal["list"] = "list"
     data: list[ModelCard]
 
 
+@router.post("/embeddings", openapi_extra=reads(EmbeddingsRequest), responses=SCORING_ERRORS | errors(404))
 @router.post("/v1/embeddings", openapi_extra=reads(EmbeddingsRequest), responses=SCORING_ERRORS | errors(404))
 async def embeddings(payload: Payload, scheduler: SchedulerDep, caller: CallerDep) -> EmbeddingsResponse:
     """Unit-length embeddings of texts."""
@@ -111,22 +117,24 @@ async def embeddings(payload: Payload, scheduler: SchedulerDep, caller: CallerDe
     model = scheduler.model
     model.check_name(request.model)
     model.check_dimensions(request.dimensions)
-    embedded = await scheduler.score(caller, model.texts(TextList("input", request.input), "refuse"))
-    vectors = shorten(embedded.values, request.dimensions)
-    return EmbeddingsResponse(data=_data(vectors, request.encoding_format), model=model.name, usage=Usage.of(embedded))
+    texts = await scheduler.shorten(caller, TextList("input", request.input), request.truncate_prompt_tokens)
+    embedded = await scheduler.score(caller, model.texts(TextList("input", texts), request.long_texts))
+    vectors, encoding = shorten(embedded.values, request.dimensions), request.embedding_type or request.encoding_format
+    return EmbeddingsResponse(data=_data(vectors, encoding), model=model.name, usage=Usage.of(embedded))
 
 
 @router.get("/v1/models", responses=READING_ERRORS)
 async def models(scheduler: SchedulerDep) -> ModelList:
-    """The models served: one."""
-    return ModelList(data=[_card(scheduler.model.manifest)])
+    """The model served, under each of its names."""
+    model = scheduler.model
+    return ModelList(data=[_card(model, name) for name in model.names])
 
 
 @router.get("/v1/models/{name:path}", responses=READING_ERRORS | errors(404))
 async def one_model(name: str, scheduler: SchedulerDep) -> ModelCard:
     """The model served, by its name."""
     scheduler.model.check_name(name)
-    return _card(scheduler.model.manifest)
+    return _card(scheduler.model, name)
 
 
 def _data(vectors: Floats, encoding: str | None) -> list[Embedding]:
@@ -134,5 +142,5 @@ def _data(vectors: Floats, encoding: str | None) -> list[Embedding]:
     return [Embedding(index=index, embedding=value) for index, value in enumerate(values)]
 
 
-def _card(manifest: Manifest) -> ModelCard:
-    return ModelCard(id=manifest.name, created=int(manifest.created.timestamp()))
+def _card(model: Model, name: str) -> ModelCard:
+    return ModelCard(id=name, created=int(model.manifest.created.timestamp()))

@@ -1,6 +1,6 @@
 """vLLM's ``/score``: cosines of pairs, ``text_1`` with ``text_2`` as one with one, one with many, or many with many.
 
-Ignored: ``user`` and ``priority``. ``truncate_prompt_tokens`` takes only -1, the model's own limit.
+Scores are cosines whatever ``activation`` or ``softmax`` of them may be asked for.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from uuid import uuid4
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field
 
+from cmow.service.api.client import ClientRequest, Ignored
 from cmow.service.api.openai import Usage
-from cmow.service.model.work import LongTexts
 from cmow.service.text.pairs import Sides
+from cmow.service.text.texts import TextList
 from cmow.service.web.dependencies import SCORING_ERRORS, CallerDep, Payload, SchedulerDep, errors, reads
 from cmow.service.web.schemas import Texts
 from cmow.service.web.validation import Wire, parse
@@ -22,19 +23,17 @@ from cmow.service.web.validation import Wire, parse
 router = APIRouter(tags=["vLLM"])
 
 
-class ScoreRequest(Wire):
+class ScoreRequest(ClientRequest):
     """Pairs to score."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"text_1": "A man plays guitar.", "text_2": ["Someone plays.", "It rains."]}]}
     )
 
-    model: str | None = Field(None, description="the served model's name, or nothing")
     text_1: Texts
     text_2: Texts
-    truncate_prompt_tokens: Literal[-1] | None = Field(None, description="-1: cut to the model's limit")
-    priority: int | None = Field(None, description="ignored")
-    user: str | None = Field(None, description="ignored")
+    encoding_format: Literal["float"] | None = None
+    mm_processor_kwargs: Ignored = None
 
 
 class Score(Wire):
@@ -63,9 +62,11 @@ async def score(payload: Payload, scheduler: SchedulerDep, caller: CallerDep) ->
     request = parse(ScoreRequest, payload)
     model = scheduler.model
     model.check_name(request.model)
-    sides = Sides(request.text_1, request.text_2, ("text_1", "text_2"))
-    long: LongTexts = "refuse" if request.truncate_prompt_tokens is None else "cut"
-    scored = await scheduler.score(caller, model.pairs("similarity", sides, long))
+    most = request.truncate_prompt_tokens
+    left = await scheduler.shorten(caller, TextList("text_1", request.text_1), most)
+    right = await scheduler.shorten(caller, TextList("text_2", request.text_2), most)
+    work = model.pairs("similarity", Sides(left, right, ("text_1", "text_2")), request.long_texts)
+    scored = await scheduler.score(caller, work)
     return ScoreResponse(
         id=f"score-{uuid4().hex}",
         created=int(time()),

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import to_json
 
-from cmow.service.api import tei
+from cmow.service.api.tei import similarity as tei
 from cmow.service.model.model import MODES
 from cmow.service.model.work import Scored
 from cmow.service.schedule.scheduler import Scheduler

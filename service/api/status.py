@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from cmow.service.api import tei
+from cmow.service.api.tei import info as tei
 from cmow.service.errors import InferenceError, NotReadyError
 from cmow.service.model.engine import Engine
 from cmow.service.web.dependencies import (
@@ -30,14 +30,22 @@ from cmow.service.web.schemas import (
 
 router = APIRouter()
 
+READINESS_ERRORS = errors(401, 500, 503)
 
+
+@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", responses=READING_ERRORS)
 async def live() -> Health:
     """The process answers."""
     return Health()
 
 
-@router.get("/health/ready", responses=errors(401, 500, 503))
+@router.head("/v1/health", include_in_schema=False)
+@router.get("/v1/health", responses=READINESS_ERRORS)
+@router.head("/health", include_in_schema=False)
+@router.get("/health", responses=READINESS_ERRORS)
+@router.head("/health/ready", include_in_schema=False)
+@router.get("/health/ready", responses=READINESS_ERRORS)
 def ready(scheduler: SchedulerDep, composer: ComposerDep) -> Health:
     """The model works: it has just scored a fixed pair."""
     try:

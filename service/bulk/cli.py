@@ -44,7 +44,7 @@ def _score(options: BulkOptions, settings: dict[str, Any]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser("cmow-score", DESCRIPTION, EPILOG + STATUSES.format(done="scored"))
-    parser.add_argument("input", help="JSON lines, CSV or Parquet, as its name ends; - reads standard input")
+    parser.add_argument("input", help="JSON lines, CSV, TSV or Parquet, as its name ends; - is standard input")
     parser.add_argument("--task", required=True, choices=list(FIELDS), help="what to score")
     parser.add_argument("--output", "-o", default=STANDARD, metavar="FILE", help="default: - (standard output)")
     rows = parser.add_argument_group("rows")

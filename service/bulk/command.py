@@ -33,6 +33,7 @@ from cmow.service.options.settings import Settings
 
 def score(options: BulkOptions, given: dict[str, Any]) -> None:
     """Score as ``options`` say, with the settings ``given``; raises ``CmowError`` or ``OSError``."""
+    options.check()
     settings = read_settings(given)
     limit_tokenizer_threads(settings.threads)
     bundle = load_bundle(settings.bundle, settings.verify_hashes)
@@ -47,7 +48,7 @@ def score(options: BulkOptions, given: dict[str, Any]) -> None:
             noun="pairs",
             name=options.input_name,
             source=_source(options, settings, bundle, reader),
-            encoder=make_encoder(options.write_as, sink.position.memory, reader.columns | columns),
+            encoder=make_encoder(options, sink.position.memory, reader.columns | columns),
             sink=sink,
             on_bad_row=options.on_bad_row,
             progress=options.progress,

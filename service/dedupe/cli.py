@@ -24,6 +24,7 @@ EPILOG = """\
 examples:
   cmow-dedupe questions.csv --field question --output distinct.csv --duplicates duplicates.csv
   cmow-dedupe new.jsonl known.parquet --output fresh.jsonl --duplicates matches.jsonl
+  cmow-dedupe rows.tsv.gz --field question --output distinct.tsv.gz
 
 A run that ends early, by kill -9 too, leaves OUTPUT.partial, OUTPUT.groups.partial and the like; the same command then
 goes on, with the same result.
@@ -44,7 +45,7 @@ def _dedupe(options: DedupeOptions, settings: dict[str, Any]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser("cmow-dedupe", DESCRIPTION, EPILOG + STATUSES.format(done="compared"))
-    parser.add_argument("input", help="JSON lines, CSV or Parquet, as its name ends")
+    parser.add_argument("input", help="JSON lines, CSV, TSV or Parquet, as its name ends")
     parser.add_argument("known", nargs="?", help="a file whose texts are there already")
     parser.add_argument("--output", "-o", required=True, metavar="FILE", help="the rows that are kept")
     parser.add_argument("--duplicates", metavar="FILE", help="the rows that are left out; default: not written")

@@ -55,7 +55,7 @@ def dedupe(options: DedupeOptions, given: dict[str, Any]) -> None:
 
 def _check(options: DedupeOptions, settings: Settings) -> RowCheck:
     taken = [options.prefix + name for name in KEPT | LEFT_OUT]
-    return RowCheck((options.field,), settings.max_text_chars, taken, "--field")
+    return RowCheck((options.field,), settings.max_text_chars, taken, options.flag)
 
 
 def _identity(options: DedupeOptions, settings: Settings, bundle: Bundle) -> dict[str, str]:
@@ -128,7 +128,7 @@ def _write(
         for each, sink, (chosen, values, types) in zip(options.outputs(), sinks, parts, strict=False):
             reader = open_reader(options, _check(options, settings), stack)
             rows = ChosenRows(reader, own, chosen, options.prefix, values)
-            encoder = make_encoder(each.write_as, sink.position.memory, reader.columns | named(options.prefix, types))
+            encoder = make_encoder(each, sink.position.memory, reader.columns | named(options.prefix, types))
             runs.append(
                 BulkRun(COMMAND, "rows", options.input, rows, encoder, sink, options.on_bad_row, options.progress)
             )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import isqrt
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class CosineIndex:
 
         faiss.omp_set_num_threads(threads)
         if size <= EXACT:
-            self._index = faiss.index_factory(width, "IDMap,SQfp16", faiss.METRIC_INNER_PRODUCT)
+            self._index: Any = faiss.index_factory(width, "IDMap,SQfp16", faiss.METRIC_INNER_PRODUCT)
         else:
             lists = LISTS * isqrt(size)
             self._index = faiss.index_factory(width, f"IVF{lists},SQfp16", faiss.METRIC_INNER_PRODUCT)

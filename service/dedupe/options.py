@@ -29,7 +29,7 @@ class DedupeOptions(FileOptions):
     candidates: int
 
     def check(self) -> None:
-        """Raise ``UsageError`` where the files do not fit one another."""
+        """Raise ``UsageError`` where the files do not fit one another, or as ``FileOptions`` says."""
         for name in (self.input, self.known, self.output, self.duplicates):
             if name == STANDARD:
                 raise UsageError("expected files, of which the input is read twice, got - (a standard stream)")
@@ -37,6 +37,12 @@ class DedupeOptions(FileOptions):
             raise UsageError(f"--known-field {self.known_field}: expected a second file, got none")
         if self.duplicates is not None and realpath(self.duplicates) == realpath(self.output):
             raise UsageError(f"--duplicates {self.duplicates}: expected another file than --output")
+        super().check()
+
+    @property
+    def flag(self) -> str:
+        """The flag that names the column of the text."""
+        return "--known-field" if self.input == self.known else "--field"
 
     def inputs(self) -> list[DedupeOptions]:
         """These options for each file that is read: the second one first, where there is one."""

@@ -11,8 +11,9 @@ from dataclasses import fields
 from typing import Any, NoReturn, TypeVar
 
 from cmow.service.errors import BadRowError, CmowError, StartError, UsageError
-from cmow.service.files.options import FORMATS, FileOptions
-from cmow.service.options.arguments import count, unicode
+from cmow.service.files.lines import MAX_LINE_BYTES
+from cmow.service.files.options import FORMATS, UTF_8, FileOptions
+from cmow.service.options.arguments import count, delimiter, encoding, unicode
 from cmow.service.options.defaults import MODEL_OPTIONS
 from cmow.service.options.flags import add_flags
 
@@ -67,15 +68,13 @@ def make_parser(name: str, description: str, epilog: str) -> argparse.ArgumentPa
 
 def add_row_flags(group: argparse._ArgumentGroup) -> None:
     """How rows are read and written."""
-    formats = sorted(set(FORMATS.values()))
     group.add_argument(
         "--prefix",
         type=unicode,
         default="cmow_",
         help="what the names of the new columns begin with; default: cmow_",
     )
-    group.add_argument("--input-format", choices=formats, help="default: as the name ends; jsonl for standard input")
-    group.add_argument("--output-format", choices=formats, help="default: as the name ends, or as the input")
+    _add_format_flags(group)
     group.add_argument(
         "--on-bad-row",
         choices=["stop", "skip"],
@@ -85,10 +84,23 @@ def add_row_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--max-line-bytes",
         type=count,
-        default=4 * 2**20,
+        default=MAX_LINE_BYTES,
         metavar="N",
-        help="longest line or CSV cell; default: 4194304",
+        help=f"longest line or CSV cell; default: {MAX_LINE_BYTES}",
     )
+
+
+def _add_format_flags(group: argparse._ArgumentGroup) -> None:
+    formats = sorted(set(FORMATS.values()))
+    group.add_argument("--input-format", choices=formats, help="default: as the name ends; jsonl for standard input")
+    group.add_argument(
+        "--delimiter", type=delimiter, metavar="C", help="between cells of the input; default: , or, in .tsv, a tab"
+    )
+    group.add_argument(
+        "--no-header", dest="header", action="store_false", help="CSV of the texts alone, without names of columns"
+    )
+    group.add_argument("--encoding", type=encoding, default=UTF_8, metavar="NAME", help="of the input; default: utf-8")
+    group.add_argument("--output-format", choices=formats, help="default: as the name ends, or as the input")
 
 
 def add_run_flags(group: argparse._ArgumentGroup) -> None:

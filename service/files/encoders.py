@@ -1,4 +1,4 @@
-"""Scored blocks to bytes that can be appended to a file: JSON lines and CSV."""
+"""Scored blocks to bytes that can be appended to a file: JSON lines and CSV, compressed or not."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from typing import Any, Protocol
 
 from cmow.service.errors import BadRowError
 from cmow.service.files.blocks import ScoredBlock
+from cmow.service.files.streams import Compression, compress
 
 
 class Encoder(Protocol):
-    """An output format. ``memory`` is what it must be given again to go on after the bytes that it gave before."""
+    """An output format."""
 
-    memory: str
+    @property
+    def memory(self) -> str:
+        """What it must be given again to go on after the bytes that it gave before."""
+        ...
 
     def encode(self, scored: ScoredBlock) -> bytes:
         """The bytes of a block; raises ``BulkError`` where the format has no place for a value."""
@@ -57,12 +61,13 @@ class JsonlEncoder:
 class CsvEncoder:
     """A header, then a row a line; ``memory`` is the header once it is written. Every row must have its columns.
 
-    Where no row comes, ``columns`` are the header.
+    Where no row comes, ``columns`` are the header. ``delimiter`` stands between cells.
     """
 
-    def __init__(self, memory: str, columns: Iterable[str]) -> None:
+    def __init__(self, memory: str, columns: Iterable[str], delimiter: str = ",") -> None:
         self.memory = memory
         self._columns = list(columns)
+        self._delimiter = delimiter
 
     def encode(self, scored: ScoredBlock) -> bytes:
         """See ``Encoder``."""
@@ -70,14 +75,14 @@ class CsvEncoder:
         for line, row in zip(scored.lines, scored.rows.dicts(), strict=True):
             header = json.dumps(list(row))
             if not self.memory:
-                text.append(_csv_line(row))
+                text.append(self._line(row))
                 self.memory = header
             if header != self.memory:
                 raise BadRowError(
                     f"line {line}: expected the columns {self.memory} as above, got {header}: CSV has one header, "
                     "JSON lines (--output-format jsonl) take any"
                 )
-            text.append(_csv_line(_cell(value, line) for value in row.values()))
+            text.append(self._line(_cell(value, line) for value in row.values()))
         return "".join(text).encode()
 
     def end(self) -> bytes:
@@ -85,11 +90,43 @@ class CsvEncoder:
         if self.memory:
             return b""
         self.memory = json.dumps(self._columns)
-        return _csv_line(self._columns).encode()
+        return self._line(self._columns).encode()
 
     def finish(self, partial: Path, output: Path) -> None:
         """See ``Encoder``."""
         os.replace(partial, output)
+
+    def _line(self, cells: Iterable[str]) -> str:
+        """A row. Python before 3.13 only quotes a lone carriage return where it is part of the line's end."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\r\n", delimiter=self._delimiter).writerow(cells)
+        return text.getvalue().removesuffix("\r\n") + "\n"
+
+
+class CompressedEncoder:
+    """What another encoder gives, each block compressed on its own, so that a run goes on after any of them."""
+
+    def __init__(self, encoder: Encoder, compression: Compression) -> None:
+        self._encoder = encoder
+        self._compression = compression
+
+    @property
+    def memory(self) -> str:
+        """See ``Encoder``."""
+        return self._encoder.memory
+
+    def encode(self, scored: ScoredBlock) -> bytes:
+        """See ``Encoder``."""
+        return compress(self._encoder.encode(scored), self._compression)
+
+    def end(self) -> bytes:
+        """See ``Encoder``."""
+        data = self._encoder.end()
+        return compress(data, self._compression) if data else b""
+
+    def finish(self, partial: Path, output: Path) -> None:
+        """See ``Encoder``."""
+        self._encoder.finish(partial, output)
 
 
 def to_json(value: Any, line: int) -> str:
@@ -103,13 +140,6 @@ def to_json(value: Any, line: int) -> str:
         raise BadRowError(
             f"line {line}: expected values that a text can hold, got one that it cannot ({error}): write Parquet"
         ) from None
-
-
-def _csv_line(cells: Iterable[str]) -> str:
-    """A row of CSV. Python before 3.13 only quotes a lone carriage return where it is part of the line's end."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(cells)
-    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _cell(value: Any, line: int) -> str:

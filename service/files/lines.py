@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 CHUNK = 1 << 16
+MAX_LINE_BYTES = 4 * 2**20  # of a line or a CSV cell, unless something else is asked for
 
 
 class Line(NamedTuple):

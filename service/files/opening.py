@@ -14,11 +14,12 @@ from pydantic import ValidationError
 
 from cmow.service.errors import UsageError
 from cmow.service.files.blocks import ColumnTypes
-from cmow.service.files.encoders import CsvEncoder, Encoder, JsonlEncoder
-from cmow.service.files.options import STANDARD, FileOptions, Format, require_pyarrow
-from cmow.service.files.readers import CsvReader, JsonlReader, Reader, ReadOptions
+from cmow.service.files.encoders import CompressedEncoder, CsvEncoder, Encoder, JsonlEncoder
+from cmow.service.files.options import STANDARD, TABLES, UTF_8, FileOptions, Format, compression_of, require_pyarrow
+from cmow.service.files.readers import CsvReader, JsonlReader, Reader, ReadOptions, Table
 from cmow.service.files.rows import RowCheck
 from cmow.service.files.sinks import PartialFile, Sink, StandardOutput, working_files
+from cmow.service.files.streams import inflated, recoded
 from cmow.service.model.bundle import Bundle
 from cmow.service.model.engine import EngineOptions
 from cmow.service.options.defaults import MODEL_OPTIONS
@@ -53,10 +54,11 @@ def open_reader(options: FileOptions, check: RowCheck, stack: ExitStack) -> Read
     if options.read_as == "parquet":
         return _open_parquet(options, reading)
     with _starting(options.input_name):
-        stream, total = stack.enter_context(_stream(options.input))
+        stream, total = stack.enter_context(_stream(options))
         if options.read_as == "jsonl":
             return JsonlReader(stream, total, reading)
-        return CsvReader(stream, options.input_name, total, reading)
+        table = Table(options.delimiter, TABLES[options.read_as], options.header)
+        return CsvReader(stream, options.input_name, total, reading, table)
 
 
 def _open_parquet(options: FileOptions, reading: ReadOptions) -> Reader:
@@ -70,7 +72,17 @@ def _open_parquet(options: FileOptions, reading: ReadOptions) -> Reader:
 
 
 @contextmanager
-def _stream(path: str) -> Iterator[tuple[BinaryIO, int | None]]:
+def _stream(options: FileOptions) -> Iterator[tuple[BinaryIO, int | None]]:
+    """The input in UTF-8, and its bytes where these are a file's own."""
+    compression, decoded = compression_of(options.input), options.encoding == UTF_8
+    with _opened(options.input) as (file, size):
+        stream = file if compression is None else inflated(file, compression, options.input_name)
+        stream = stream if decoded else recoded(stream, options.encoding, options.input_name)
+        yield stream, size if stream is file else None
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[tuple[BinaryIO, int | None]]:
     """The stream ``path``, and its bytes where it is a file."""
     if path == STANDARD:
         if sys.stdin is None:
@@ -119,12 +131,17 @@ def _output_path(options: FileOptions) -> Path:
     return output
 
 
-def make_encoder(kind: Format, memory: str, columns: ColumnTypes) -> Encoder:
-    """The encoder of ``kind``; ``memory`` and ``columns`` as it takes them."""
+def make_encoder(options: FileOptions, memory: str, columns: ColumnTypes) -> Encoder:
+    """The encoder of the output of ``options``; ``memory`` and ``columns`` as it takes them."""
+    encoder, compression = _plain_encoder(options.write_as, memory, columns), compression_of(options.output)
+    return encoder if compression is None else CompressedEncoder(encoder, compression)
+
+
+def _plain_encoder(kind: Format, memory: str, columns: ColumnTypes) -> Encoder:
     if kind == "jsonl":
         return JsonlEncoder()
-    if kind == "csv":
-        return CsvEncoder(memory, columns)
+    if kind in TABLES:
+        return CsvEncoder(memory, columns, TABLES[kind])
     from cmow.service.files.parquet import ParquetEncoder
 
     return ParquetEncoder(memory, columns)
@@ -135,6 +152,7 @@ def identity_of(options: FileOptions, check: RowCheck, bundle: Bundle) -> dict[s
     identity = {
         "input": os.fsencode(options.input).decode(errors="backslashreplace"),
         "input format": options.read_as,
+        "read with": f"delimiter {options.delimiter!a}, header {options.header}, encoding {options.encoding}",
         "output format": options.write_as,
         "fields": " ".join(check.fields),
         "prefix": options.prefix,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from cmow.service.errors import BadRowError, MalformedBodyError, RequestError, SchemaError, UsageError
@@ -15,6 +16,7 @@ from cmow.service.files.rows import MOST_DEPTH, RowCheck, check_depth, check_uni
 from cmow.service.text.strict_json import parse_json
 
 SURROGATES = b"\\ud", b"\\uD"  # how JSON spells them: only such lines need the long check
+SEPARATOR = re.compile(rb'"?sep=(?P<delimiter>[!-~\t ])"?\r?\n?')  # as Excel writes and reads it
 BLOCK_BYTES = 8 * 2**20  # of input: a block of long rows is cut here
 
 
@@ -69,7 +71,8 @@ class JsonlReader:
             raise SchemaError(f"expected a line of at most {self._options.max_line_bytes} bytes")
         row = parse_json(content)
         if not isinstance(row, dict):
-            raise SchemaError(f"expected an object with {' and '.join(self._options.check.fields)}, got another value")
+            fields = " and ".join(self._options.check.fields) or "columns"
+            raise SchemaError(f"expected an object with {fields}, got another value")
         if content.count(b"[") + content.count(b"{") > MOST_DEPTH:
             check_depth(row)
         if any(spelling in content for spelling in SURROGATES):
@@ -77,33 +80,54 @@ class JsonlReader:
         return row
 
 
+@dataclass(frozen=True)
+class Table:
+    """What stands between cells: ``delimiter`` if given, or what a first line ``sep=;`` says, or ``default``.
+
+    Without ``header`` the columns are the texts.
+    """
+
+    delimiter: str | None
+    default: str
+    header: bool
+
+
 class CsvReader:
-    """CSV with a header, in UTF-8, as RFC 4180 and spreadsheets have it. Blank lines count for nothing."""
+    """CSV, in UTF-8, as RFC 4180 and spreadsheets have it. Blank lines count for nothing."""
 
     unit = "B"
 
-    def __init__(self, source: BinaryIO, name: str, total: int | None, options: ReadOptions) -> None:
+    def __init__(self, source: BinaryIO, name: str, total: int | None, options: ReadOptions, table: Table) -> None:
         self.total = total
         self._name = name
         self._options = options
         self._taken = 0  # bytes read so far
-        self._records = self._read(source)
-        self._header = self._read_header()
+        self._lines_before = 0
+        lines = read_lines(source, options.max_line_bytes)
+        first = next(lines, None)
+        separator = None if first is None or first.content is None else SEPARATOR.fullmatch(first.content)
+        if first is not None and separator is None:
+            lines = chain([first], lines)
+        elif first is not None:
+            self._taken, self._lines_before = first.size, 1
+        found = separator["delimiter"].decode() if separator else table.default
+        self._records = self._read(lines, table.delimiter or found)
+        self._header = self._read_header() if table.header else list(options.check.fields)
         self.columns: ColumnTypes = dict.fromkeys(self._header, str)
 
     def blocks(self, skip: int) -> Iterator[Block]:
         """See ``Reader``."""
         return _blocks(islice(self._records, skip, None), self._parse, self._options)
 
-    def _read(self, source: BinaryIO) -> Iterator[Record]:
-        table = csv.reader(self._text(read_lines(source, self._options.max_line_bytes)), strict=True)
-        line, before = 1, 0
+    def _read(self, lines: Iterable[Line], delimiter: str) -> Iterator[Record]:
+        table = csv.reader(self._text(lines), strict=True, delimiter=delimiter)
+        line, before = 1 + self._lines_before, 0
         try:
             while (cells := self._next(table)) is not None:
                 if cells:
                     yield Record(line, cells, self._taken - before)
                     before = self._taken
-                line = table.line_num + 1
+                line = table.line_num + 1 + self._lines_before
         except csv.Error as error:
             raise BadRowError(f"{self._name}:{line}: expected CSV: {error}; what follows cannot be read") from None
 
@@ -133,7 +157,7 @@ class CsvReader:
         try:
             check_unicode(dict.fromkeys(header))
         except RequestError:
-            raise UsageError(f"{where}: expected a header in UTF-8") from None
+            raise UsageError(f"{where}: expected a header in UTF-8 (see --encoding)") from None
         self._options.check.header(where, header)
         return header
 

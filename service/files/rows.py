@@ -30,27 +30,37 @@ class RowCheck:
         """Check the columns of a whole file; raises ``UsageError``."""
         for field in self.fields:
             if field not in names:
-                raise UsageError(f"{where}: expected a column {field} (see {self.flag}), got {', '.join(names)[:200]}")
+                hint = self._hint(names)
+                raise UsageError(f"{where}: expected a column {field} ({hint}), got {', '.join(names)[:200]}")
         for name in names:
             if names.count(name) > 1:
                 raise UsageError(f"{where}: expected columns of different names, got {name[:SHOWN]} twice")
         if taken := [name for name in names if name in self.taken]:
             raise UsageError(f"{where}: {TAKEN.format(taken[0])}")
 
+    def _hint(self, names: Sequence[str]) -> str:
+        """What helps where ``names`` lack a field: those that are the same but for case, or other cells."""
+        folded = {name.strip().casefold(): name for name in names}
+        if all(field.casefold() in folded for field in self.fields):
+            spelled = (json.dumps(folded[field.casefold()])[1:-1] for field in self.fields)
+            return f"use {self.flag} {' '.join(spelled)}"
+        one = len(names) == 1 and any(character in names[0] for character in ";\t|")
+        return f"see {'--delimiter' if one else self.flag}"
+
     def texts(self, row: Row) -> RowTexts:
         """The texts of ``row``; raises ``InvalidInputError``."""
         if taken := [name for name in self.taken if name in row]:
             raise SchemaError(TAKEN.format(taken[0]))
-        texts = [self._text(row, field) for field in self.fields]
-        check_characters(zip(self.fields, texts, strict=True), self.max_text_chars)
-        return (*texts,)
+        return (*[self.text(row, field) for field in self.fields],)  # of a list: of a generator, more stays allocated
 
-    def _text(self, row: Row, field: str) -> str:
+    def text(self, row: Row, field: str) -> str:
+        """The text of ``row`` under ``field``; raises ``InvalidInputError``."""
         if field not in row:
             raise SchemaError(f"{field}: expected a text, got no such column (see {self.flag})")
         value = row[field]
         if not isinstance(value, str):
             raise SchemaError(f"{field}: expected a text, got {json.dumps(value, default=repr)[:SHOWN]}")
+        check_characters([(field, value)], self.max_text_chars)
         return value
 
 

@@ -25,6 +25,7 @@ from cmow.service.text.texts import TextLimits, TextList
 from cmow.service.text.tokenizer import Part
 
 Mode = Literal["cosine", "paraphrase", "relatedness"]
+SHOWN = 120  # characters of names that a message lists
 # A program's own memory is its own concern: only what no text should have is refused.
 UNBOUNDED = TextLimits(max_pairs=sys.maxsize, max_text_chars=MAX_TEXT_CHARS, max_request_chars=sys.maxsize)
 MODES: dict[Mode, TaskName] = {"cosine": "similarity", "paraphrase": "paraphrase", "relatedness": "relatedness"}
@@ -75,12 +76,14 @@ class Model:
 
     Texts are a string, a list, or a column of NumPy, pandas, Polars or Arrow; a string is paired with every text of the
     other side. With ``truncate`` a text beyond the limits is cut to them; otherwise it is an error. Methods raise
-    ``InvalidInputError``, which names the text at fault as in ``sentence2[3]``, and ``InferenceError``.
+    ``InvalidInputError``, which names the text at fault as in ``sentence2[3]``, and ``InferenceError``. ``aliases`` are
+    more names that clients may call the model by.
     """
 
-    def __init__(self, engine: Engine, limits: TextLimits) -> None:
+    def __init__(self, engine: Engine, limits: TextLimits, aliases: Sequence[str] = ()) -> None:
         self._engine: Engine | None = engine
         self.limits = limits
+        self.aliases = aliases
 
     @property
     def engine(self) -> Engine:
@@ -98,6 +101,11 @@ class Model:
     def name(self) -> str:
         """The model's name."""
         return self.manifest.name
+
+    @property
+    def names(self) -> list[str]:
+        """All that it may be called: its own name first."""
+        return list(dict.fromkeys([self.name, *self.aliases]))
 
     def similarity(
         self,
@@ -206,8 +214,10 @@ class Model:
 
     def check_name(self, name: str | None) -> None:
         """Raise ``ModelNotFoundError`` where a client asks for another model than this one."""
-        if name is not None and name != self.name:
-            raise ModelNotFoundError(f"model: expected {self.name!r}, the only model here, got another", "model")
+        if name is not None and name not in self.names:
+            served = " or ".join(map(repr, self.names))[:SHOWN]
+            hint = "cmow-serve --served-model-name NAME,NAME takes more names"
+            raise ModelNotFoundError(f"model: expected {served}, the only model here, got another ({hint})", "model")
 
     def check_dimensions(self, dimensions: int | None) -> None:
         """Raise ``SchemaError`` where a client asks for longer embeddings than the model has."""

@@ -13,6 +13,7 @@ Letter: P pairs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unicodedata import category
 
 import numpy as np
 
@@ -30,30 +31,42 @@ def best_first(scores: Floats) -> list[int]:
     return rows
 
 
-def hypotheses(labels: Sequence[str], template: str, limits: TextLimits) -> list[str]:
+def hypotheses(
+    labels: Sequence[str],
+    template: str,
+    limits: TextLimits,
+    names: tuple[str, str] = ("labels", "hypothesis_template"),
+) -> list[str]:
     """The template with each of ``labels`` in it; never ``str.format``, which a template could lead into objects.
 
-    Raises ``InvalidInputError``, and that before the template is copied for each label, which could take gigabytes.
+    ``names`` are what labels and template are called in errors. Raises ``InvalidInputError``, and that before the
+    template is copied for each label, which could take gigabytes.
     """
     if template.count(PLACE) != 1:
         found = template.count(PLACE)
-        raise SchemaError(f"hypothesis_template: expected {PLACE} once, got it {found} times", "hypothesis_template")
-    _check_size(labels, template, limits)
-    if blank := [row for row, label in enumerate(labels) if not label.strip()]:
-        where = f"labels[{blank[0]}]"
+        raise SchemaError(f"{names[1]}: expected {PLACE} once, got it {found} times", names[1])
+    _check_size(labels, template, limits, names)
+    if blank := [row for row, label in enumerate(labels) if _is_blank(label)]:
+        where = f"{names[0]}[{blank[0]}]"
         raise EmptyTextError(f"{where}: expected text, got none", where)
     return [template.replace(PLACE, label) for label in labels]
 
 
-def _check_size(labels: Sequence[str], template: str, limits: TextLimits) -> None:
+def _is_blank(label: str) -> bool:
+    """Whether ``label`` has no letter, digit, punctuation or symbol: the tokenizer would leave the template alone."""
+    return not any(category(character)[0] in "LNPS" for character in label.replace("\N{REPLACEMENT CHARACTER}", ""))
+
+
+def _check_size(labels: Sequence[str], template: str, limits: TextLimits, names: tuple[str, str]) -> None:
     if len(labels) > limits.max_pairs:
-        raise TooManyPairsError(f"labels: expected at most {limits.max_pairs} sentences, got {len(labels)}", "labels")
+        found = f"{names[0]}: expected at most {limits.max_pairs} sentences, got {len(labels)}"
+        raise TooManyPairsError(found, names[0])
     characters = len(labels) * (len(template) - len(PLACE)) + sum(map(len, labels))
     if characters > limits.max_request_chars:
         raise TextTooLongError(
-            f"hypothesis_template: expected at most {limits.max_request_chars} characters with all labels in it, "
+            f"{names[1]}: expected at most {limits.max_request_chars} characters with all labels in it, "
             f"got {characters}",
-            "hypothesis_template",
+            names[1],
         )
 
 

@@ -1,7 +1,8 @@
-"""Types of command-line arguments: numbers above zero, and texts."""
+"""Types of command-line arguments: numbers, characters, encodings and texts."""
 
 from __future__ import annotations
 
+import codecs
 from argparse import ArgumentTypeError
 from math import inf, isfinite
 
@@ -45,6 +46,24 @@ def _up_to_one(text: str, least: int) -> float:
     if not least <= number <= 1:
         raise ArgumentTypeError(f"expected a number from {least} to 1, got {text[:40]!r}")
     return number
+
+
+def delimiter(text: str) -> str:
+    r"""One character that may stand between cells, of which ``\t`` is a tab; raises ``ArgumentTypeError``."""
+    character = "\t" if text in ("\\t", "tab") else text
+    if len(character) != 1 or character in '"\r\n\0' or (not character.isprintable() and character != "\t"):
+        raise ArgumentTypeError(f"expected one character, such as ; or \\t, got {text[:40]!a}")
+    return character
+
+
+def encoding(text: str) -> str:
+    """The name of an encoding of text, as Python spells it; raises ``ArgumentTypeError``."""
+    try:
+        "".encode(text)
+        codecs.getincrementaldecoder(text)
+        return codecs.lookup(text).name
+    except (LookupError, ValueError):
+        raise ArgumentTypeError(f"expected an encoding such as utf-8, utf-16 or cp1252, got {text[:40]!a}") from None
 
 
 def unicode(text: str) -> str:

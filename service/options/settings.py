@@ -101,6 +101,12 @@ class Settings(BaseSettings):
     workers: Annotated[
         int, Field(ge=1, le=MOST_WORKERS, description="processes that serve, each with its own threads")
     ] = 1
+    served_model_name: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Listed,
+        Field(description="more names that clients may call the model by, with commas"),
+    ] = ()
     api_keys: Annotated[
         tuple[SecretStr, ...], NoDecode, Keys, Field(description="keys of which each request needs one, with commas")
     ] = ()

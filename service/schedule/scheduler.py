@@ -16,6 +16,7 @@ from cmow.service.schedule.admission import Admission
 from cmow.service.schedule.batcher import Batcher
 from cmow.service.schedule.caller import Caller
 from cmow.service.schedule.job import Job
+from cmow.service.text.texts import TextList, Texts, check_characters
 from cmow.service.text.tokenizer import PackedTokens, Part
 
 T = TypeVar("T")
@@ -68,6 +69,15 @@ class Scheduler:
             ticket.charge(len(packed.token_ids))
             work.check(Part(packed, 0, len(packed)))
             return await self._on_thread(self._call_threads, caller, partial(compute, packed))
+
+    async def shorten(self, caller: Caller, texts: TextList, most: int | None) -> Texts:
+        """Each of ``texts`` cut to ``most`` tokens; as it is for ``None`` and -1. Raises ``InvalidTextError``."""
+        if most is None or most < 0:
+            return texts.value
+        check_characters(texts.positions(), self.model.limits.max_request_chars)
+        cut = self.model.engine.tokenizer.cut
+        found = await self._on_thread(self._tokeniser_thread, caller, lambda: [cut(text, most) for text in texts.texts])
+        return found[0] if isinstance(texts.value, str) else found
 
     async def _read(self, job: Job) -> None:
         """Tokenise the texts of ``job`` on a thread; the batcher does that for short ones."""

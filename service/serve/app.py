@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     state.spans = spans
     state.settings = settings
     limits = TextLimits(settings.max_pairs, settings.max_text_chars, settings.max_body_bytes)
-    model = Model(engine or load_engine(settings), limits)
+    model = Model(engine or load_engine(settings), limits, settings.served_model_name)
     state.metrics = Metrics()
     admission = Admission(settings.max_queue_pairs, settings.max_queue_tokens, settings.max_request_tokens)
     state.scheduler = Scheduler(model, admission, state.metrics)
@@ -104,8 +104,9 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
 
 def _open_paths(settings: Settings) -> list[str]:
     """Those that need no key; a browser has none before the page has asked for it."""
-    paths = {"/health": settings.protect_health, "/metrics": settings.protect_metrics}
-    return ["/", "/page", *(path for path, protected in paths.items() if not protected)]
+    health = [] if settings.protect_health else ["/health", "/v1/health"]
+    metrics = [] if settings.protect_metrics else ["/metrics"]
+    return ["/", "/page", *health, *metrics]
 
 
 def _telemetry(spans: Any) -> TelemetryConfig:

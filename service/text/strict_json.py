@@ -1,8 +1,10 @@
-"""JSON as RFC 8259 has it, with errors that say where and what: no NaN, no infinity, no byte order mark."""
+"""JSON as RFC 8259 has it, with errors that say where and what: no NaN, no infinity, no key twice in an object.
+
+A byte order mark before it, which editors and some clients write, is left out, as the RFC allows.
+"""
 
 from __future__ import annotations
 
-import codecs
 import json
 import math
 import sys
@@ -10,16 +12,18 @@ from typing import Any, NoReturn
 
 from cmow.service.errors import MalformedBodyError
 
+BYTE_ORDER_MARK = "\ufeff"
+SHOWN = 40  # characters of a client's own key that a message repeats
+
 
 def parse_json(body: bytes) -> Any:
     """The value in ``body``; raises ``MalformedBodyError`` where it is not UTF-8, or not JSON (RFC 8259)."""
     try:
-        return DECODER.decode(body.decode("utf-8"))
+        return DECODER.decode(body.decode("utf-8").removeprefix(BYTE_ORDER_MARK))
     except UnicodeDecodeError as error:
         raise MalformedBodyError(f"body: expected UTF-8, got byte 0x{body[error.start]:02x} at {error.start}") from None
     except json.JSONDecodeError as error:
-        found = "a byte order mark (BOM)" if body.startswith(codecs.BOM_UTF8) else error.msg
-        raise MalformedBodyError(f"body: expected JSON: {found} at character {error.pos}") from None
+        raise MalformedBodyError(f"body: expected JSON: {error.msg} at character {error.pos}") from None
     except RecursionError:
         raise MalformedBodyError("body: expected JSON, got it nested too deeply") from None
     except ValueError:  # the one that is left
@@ -38,4 +42,14 @@ def _finite(digits: str) -> float:
     return number
 
 
-DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+def _distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of ``members``; of two values under one key no rule says which is meant."""
+    found = dict(members)
+    if len(found) < len(members):
+        keys = [key for key, _ in members]
+        key = next(key for key in keys if keys.count(key) > 1)
+        raise MalformedBodyError(f"body: expected each key of an object once, got {key[:SHOWN]!a} twice")
+    return found
+
+
+DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_distinct)

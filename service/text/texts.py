@@ -99,27 +99,29 @@ def check_characters(positions: Positions, max_chars: int) -> None:
 
 
 def check_tokens(positions: Positions, texts: Sequence[str], packed: PackedTokens) -> None:
-    """Raise ``EmptyTextError`` at the first text of which the tokenizer left nothing; ``packed`` are ``texts`` [B]."""
-    if np.count_nonzero(packed.lengths) < len(packed):
-        where = _first(positions, texts, packed.lengths == 0)
+    """Raise ``EmptyTextError`` at the first of ``positions`` of which the tokenizer left nothing.
+
+    ``packed`` are ``texts`` [B].
+    """
+    if (where := _first(positions, texts, packed.lengths == 0)) is not None:
         raise EmptyTextError(f"{where}: expected text with at least one token, got none", where)
 
 
 def check_uncut(positions: Positions, texts: Sequence[str], packed: PackedTokens, max_tokens: int) -> None:
     """Raise ``TextTooLongError`` at the first text that the tokenizer had to cut to ``max_tokens``."""
-    if np.count_nonzero(packed.truncated):
-        where = _first(positions, texts, packed.truncated)
+    if (where := _first(positions, texts, packed.truncated)) is not None:
         raise TextTooLongError(f"{where}: expected at most {max_tokens} tokens, got more", where)
 
 
 def check_known(positions: Positions, texts: Sequence[str], unread: NDArray[np.bool_]) -> None:
     """Raise ``UnknownTextError`` at the first of ``texts`` [B] that is ``unread`` [B]."""
-    if unread.any():
-        where = _first(positions, texts, unread)
+    if (where := _first(positions, texts, unread)) is not None:
         raise UnknownTextError(f"{where}: expected text with a token that the model knows, got none", where)
 
 
-def _first(positions: Positions, texts: Sequence[str], chosen: NDArray[np.bool_]) -> str:
-    """Position of the first of ``texts`` [B] that is ``chosen`` [B]."""
+def _first(positions: Positions, texts: Sequence[str], chosen: NDArray[np.bool_]) -> str | None:
+    """The first of ``positions`` whose text is one of ``texts`` [B] that are ``chosen`` [B]."""
+    if not np.count_nonzero(chosen):
+        return None
     wanted = {texts[row] for row in np.flatnonzero(chosen)}
-    return next(where for where, text in positions if text in wanted)
+    return next((where for where, text in positions if text in wanted), None)

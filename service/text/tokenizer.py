@@ -184,6 +184,15 @@ class Tokenizer:
         encoding = self._authority.library.encode(text, add_special_tokens=False)
         return [(token, *span) for token, span in zip(encoding.ids, encoding.offsets, strict=True)]
 
+    def cut(self, text: str, most: int) -> str:
+        """The beginning of ``text`` that has its first ``most`` tokens, or all of it where it has no more."""
+        spans = self.spans(text)
+        return text if len(spans) <= most else text[: spans[most][1]]
+
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool) -> str:
+        """The text that the tokens ``ids``, each below ``vocab_size``, spell."""
+        return str(self._authority.library.decode(ids, skip_special_tokens))
+
 
 def load_tokenizer(path: Path) -> tokenizers.Tokenizer:
     """The tokeniser in ``path``, without padding and truncation; ``BundleError`` where it is none."""

@@ -14,18 +14,21 @@ from cmow.service.errors import (
     FRAMEWORK_ERRORS,
     OTHER_FRAMEWORK_ERROR,
     CmowError,
+    ContentEncodingError,
     OverloadedError,
     SchemaError,
     UnauthorizedError,
     status_of,
 )
 from cmow.service.schedule.caller import Caller
+from cmow.service.web.encoding import ACCEPTED
 from cmow.service.web.schemas import ErrorDetail, ErrorResponse
 
 logger = logging.getLogger(__name__)
 
 INTERNAL = "the service failed; its log says why"
 HEADERS: dict[type[CmowError], dict[str, str]] = {
+    ContentEncodingError: {"accept-encoding": ACCEPTED},
     OverloadedError: {"retry-after": "1"},  # whole seconds are all that the header has
     UnauthorizedError: {"www-authenticate": "Bearer"},
 }

@@ -19,6 +19,7 @@ from cmow.service.options.settings import Settings
 from cmow.service.schedule.admission import Admission
 from cmow.service.schedule.caller import Caller
 from cmow.service.text.strict_json import parse_json
+from cmow.service.web.encoding import inflate, is_compressed
 from cmow.service.web.headers import header
 
 TIMEOUT = "X-Request-Timeout-Ms"
@@ -47,7 +48,7 @@ def _timeout_ms(scope: Scope, longest: int) -> int:
 
 
 async def read_json(request: Request) -> Any:
-    """The value in the body; a long one is parsed on a thread, so that the event loop goes on.
+    """The value in the body; a long or compressed one is parsed on a thread, so that the event loop goes on.
 
     Raises ``OverloadedError`` before a byte is read where not even one pair would be admitted, ``MediaTypeError``,
     ``BodyTooLargeError``, ``MalformedBodyError``, and ``ClientGoneError`` where the body's end never comes.
@@ -56,7 +57,11 @@ async def read_json(request: Request) -> Any:
     if admission.full:
         raise admission.no_room()
     _check_media_type(header(request.scope, b"content-type") or b"")
-    body = await _read(request, request.app.state.settings.max_body_bytes)
+    compressed = is_compressed(header(request.scope, b"content-encoding") or b"")
+    most: int = request.app.state.settings.max_body_bytes
+    body = await _read(request, most)
+    if compressed:
+        return await run_in_threadpool(lambda: parse_json(inflate(body, most)))
     return parse_json(body) if len(body) <= INLINE_BYTES else await run_in_threadpool(parse_json, body)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from cmow.service.model.work import Scored, UnknownTexts
 from cmow.service.text.pairs import Sides
@@ -21,11 +21,33 @@ def _kind(value: object) -> str | None:
             return None
 
 
+def _whole(value: object) -> object:
+    """JSON has no integers: 2.0 is the number 2, and some clients write it so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Integral = BeforeValidator(_whole)  # after the bounds, which OpenAPI would miss behind it
+Whole = Annotated[int, Integral]
+PositiveWhole = Annotated[int, Field(gt=0), Integral]
+
+# What OpenAPI says of texts and lists that must not be empty: not blank, nor of characters alone that no model reads
+# (controls, marks, private use). The service itself knows more of these, and says it better.
+READABLE = r"[^\s\u0000-\u001f\u007f-\u009f\u00ad\u0300-\u036f\ue000-\uf8ff\ufffd]"
+Text = Annotated[str, WithJsonSchema({"type": "string", "minLength": 1, "pattern": READABLE})]
+TextItems = Annotated[list[Text], Field(fail_fast=True, json_schema_extra={"minItems": 1})]
+
 # Without the discriminator a wrong value gives an error for each branch, without fail_fast one for each entry.
+_BY_KIND = Discriminator(_kind, custom_error_type="texts", custom_error_message="a string or a list of strings")
 Texts = Annotated[
-    Annotated[str, Tag(TAG + "text")] | Annotated[list[str], Field(fail_fast=True), Tag(TAG + "list")],
-    Discriminator(_kind, custom_error_type="texts", custom_error_message="a string or a list of strings"),
+    Annotated[Text, Tag(TAG + "text")] | Annotated[TextItems, Tag(TAG + "list")],
+    _BY_KIND,
     Field(description="a sentence, or a list of sentences"),
+]
+EmptyOrTexts = Annotated[
+    Annotated[str, Tag(TAG + "text")]
+    | Annotated[list[str], Field(fail_fast=True, json_schema_extra={"minItems": 1}), Tag(TAG + "list")],
+    _BY_KIND,
+    Field(description="a text, or a list of texts, which may be empty"),
 ]
 
 

@@ -1,6 +1,7 @@
 """From a seeded student to a verified bundle: what export writes is what the engine serves and torch computes."""
 
 import copy
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,6 @@ from cmow.service.model.bundle import (
 from cmow.service.model.composer import Composer
 from cmow.service.model.engine import Engine, with_itself
 from export.graphs.scoring import EncoderModel, EntailmentModel, ParaphraseModel, RelatednessModel, SimilarityModel
-from export.ops.tables import quantise
 from export.to_onnx import GRAPHS, ExportConfig, main
 from export.verify import SCORE_BOUND, Check, verify
 from tests.tiny_bundle import make_tiny_bundle, make_tokenizer
@@ -33,6 +33,7 @@ from training.bundle.base import load_base, load_base_projection
 from training.bundle.from_bundle import read_projection
 from training.bundle.pairs import load_calibration, load_pairs
 from training.bundle.projection import save_projection
+from training.bundle.rounding import quantise
 from training.bundle.scorer import Calibration, Scorer
 from training.data.recipe import Recipe
 from training.student.model import CheckpointError, Student, StudentConfig, save_student
@@ -99,6 +100,20 @@ def test_data_bring_calibration_and_scores(runs: ExportConfig, tmp_path: Path) -
     assert without == {}
     assert {"spearman", "relatedness_spearman"} <= found["similarity/stsb/dev.jsonl.gz"].keys()
     assert manifests[1].training.recipe == ["train", "python -m export.to_onnx --max-tokens 512 --data DATA"]
+
+
+def test_data_of_one_task_calibrate_what_they_can(
+    runs: ExportConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_data(tmp_path / "data")
+    for folder in ("similarity", "paraphrase", "single", "text"):
+        shutil.rmtree(data / folder)
+    main(replace(runs, out=tmp_path / "scored", data=data))
+    manifest = load_bundle(tmp_path / "scored").manifest
+    assert manifest.training.metrics.keys() == {"nli/rte/dev.jsonl.gz", "nli/snli/dev.jsonl.gz"}
+    said = capsys.readouterr().err
+    assert "the probability and the threshold of paraphrases stay" in said
+    assert "the weights of relatedness stay" in said
 
 
 def test_a_bundle_that_is_there_is_kept_unless_it_is_to_be_replaced(runs: ExportConfig, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What is fitted on a bundle: what made labels and scores comes back, and of its files the manifest alone changes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,10 @@ from msgspec.structs import asdict
 from cmow.service.model.bundle import MANIFEST, load_bundle, read_manifest
 from cmow.service.model.engine import Engine
 from tests.tiny_bundle import RELATED, make_tiny_bundle
-from tests.training.tiny_project import sentences, write_data, write_rows
+from tests.training.tiny_project import labelled, sentences, write_data, write_rows
 from training.bundle.scorer import Calibration
 from training.calibration import CalibrationConfig, calibrated, fit_relatedness, main, paraphrase_sources, platt
-from training.data.files import DataError
+from training.data.files import NLI_LABELS
 
 
 @pytest.fixture
@@ -50,13 +51,25 @@ def test_the_command_rewrites_the_manifest_alone(folder: Path, tmp_path: Path) -
     assert manifest.created == load_bundle(folder).manifest.created
 
 
-def test_data_without_scored_pairs_are_named(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "similarity").mkdir()
-    with pytest.raises(DataError, match="similarity: expected dev splits of scored pairs, found none"):
-        fit_relatedness(Engine(load_bundle(folder)), tmp_path)
-    with pytest.raises(SystemExit, match=r"error: .*expected dev splits"):
-        main(CalibrationConfig(tmp_path, folder))
-    assert read_manifest(folder).relatedness == RELATED
+def test_what_there_are_no_data_for_stays_and_is_said(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Entailment alone is enough to calibrate and to score by; no dev split at all is not."""
+    data = tmp_path / "data"
+    write_rows(data / "nli/mine/train.jsonl.gz", labelled(NLI_LABELS, 12, 1))
+    with pytest.raises(SystemExit, match=r"error: .*data: expected dev\* in nli, similarity, paraphrase, found none"):
+        main(CalibrationConfig(data, folder))
+    write_rows(data / "nli/mine/dev.jsonl.gz", labelled(NLI_LABELS, 12, 2))
+    before = Calibration(paraphrase_shift=0.5)
+    found = calibrated(folder, data, before)
+    assert found == replace(before, entailment_temperature=found.entailment_temperature)
+    main(CalibrationConfig(data, folder))
+    manifest = read_manifest(folder)
+    assert manifest.relatedness == RELATED
+    assert manifest.training.metrics.keys() == {"nli/mine/dev.jsonl.gz"}
+    said = capsys.readouterr().err
+    assert "the probability and the threshold of paraphrases stay: found no training pairs of both kinds" in said
+    assert "the weights of relatedness stay: found no scored pairs in similarity/*/dev*" in said
 
 
 def test_the_scale_and_shift_that_made_the_labels_are_found() -> None:
@@ -74,7 +87,9 @@ def test_every_source_has_pairs_that_say_the_same_and_others(tmp_path: Path) -> 
     data = write_data(tmp_path)
     scored = [{"sentence1": "a", "sentence2": "b", "score": score} for score in (0, 2.5, 3.4, 4, 5)]
     write_rows(data / "similarity/stsb/train.jsonl.gz", scored)
-    quora, *_, stsb, minimal = paraphrase_sources(data)
+    write_rows(data / "paraphrase/mine/train.jsonl.gz", labelled(("yes", "no"), 4, 9))
+    mine, quora, stsb, minimal = paraphrase_sources(data)
+    assert mine.same.tolist() == [True, False, True, False]
     assert len(quora.texts) == len(quora.same)
     assert stsb.same.tolist() == [False, False, True, True]  # 3.4 of 5 is neither
     assert 0 < minimal.same.sum() < len(minimal.same)

@@ -1,5 +1,10 @@
-"""Scores of a served bundle: one record a file, each equal to its definition."""
+"""Scores of a served bundle: one record a file, each equal to its definition, and bad files named beside them."""
 
+from __future__ import annotations
+
+import json
+import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,25 +13,41 @@ import pytest
 from cmow.service.model.bundle import load_bundle
 from cmow.service.model.engine import Engine
 from tests.tiny_bundle import make_tiny_bundle
+from tests.training.data.written import write_labelled
 from tests.training.tiny_project import labelled, write_data, write_rows
-from training.data.files import DataError, read_pairs
-from training.evaluate import correlations, evaluate, nli_scores, paraphrase_scores
+from training.data.files import NLI_LABELS, PARAPHRASE_LABELS, DataError
+from training.data.labelled import label_names, read_labelled
+from training.data.reading import Reading
+from training.evaluate import EvaluateConfig, Evaluated, dev_metrics, evaluate, main, pair_files
+from training.options import parse_options_and_files
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return Engine(load_bundle(make_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny").path))
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny").path
+
+
+@pytest.fixture(scope="module")
+def engine(bundle: Path) -> Engine:
+    return Engine(load_bundle(bundle))
+
+
+def evaluated(engine: Engine, data: Path, say: list[str] | None = None) -> dict[str, Evaluated]:
+    said = [] if say is None else say
+    found, errors = evaluate(engine, pair_files(data, said.append), Reading(), said.append)
+    assert not errors
+    return {each.name: each for each in found}
 
 
 def test_every_file_of_pairs_has_a_record(engine: Engine, tmp_path: Path) -> None:
     said: list[str] = []
-    records = evaluate(engine, write_data(tmp_path), said.append)
-    assert {record["file"]: (record["task"], record["rows"]) for record in records} == {
-        "nli/counterfactual/train.jsonl.gz": ("nli", 12),
-        "nli/rte/dev.jsonl.gz": ("nli", 8),
-        "nli/rte/train.jsonl.gz": ("nli", 8),
-        "nli/snli/dev.jsonl.gz": ("nli", 12),
-        "nli/snli/train.jsonl.gz": ("nli", 30),
+    found = evaluated(engine, write_data(tmp_path), said)
+    assert {name: (each.task, each.rows) for name, each in found.items()} == {
+        "nli/counterfactual/train.jsonl.gz": ("entailment", 12),
+        "nli/rte/dev.jsonl.gz": ("entailment", 8),
+        "nli/rte/train.jsonl.gz": ("entailment", 8),
+        "nli/snli/dev.jsonl.gz": ("entailment", 12),
+        "nli/snli/train.jsonl.gz": ("entailment", 30),
         "paraphrase/mrpc/dev.jsonl.gz": ("paraphrase", 10),
         "paraphrase/mrpc/train.jsonl.gz": ("paraphrase", 10),
         "paraphrase/qqp/dev.jsonl.gz": ("paraphrase", 8),
@@ -35,80 +56,101 @@ def test_every_file_of_pairs_has_a_record(engine: Engine, tmp_path: Path) -> Non
         "similarity/stsb/train.jsonl.gz": ("similarity", 12),
     }
     assert any("single sentences, passed over" in line for line in said)
+    dev = dev_metrics(engine, tmp_path)
+    assert dev.keys() == {name for name in found if "/dev" in name}
+    assert all(
+        dev[name][metric] == pytest.approx(found[name].scores[metric], abs=1e-4) for name in dev for metric in dev[name]
+    )
 
 
 def test_scores_agree_with_single_pairs(engine: Engine, tmp_path: Path) -> None:
-    write_data(tmp_path)
-    records = {str(record["file"]): record for record in evaluate(engine, tmp_path, lambda line: None)}
-    pairs = read_pairs(tmp_path / "similarity/stsb/dev.jsonl.gz")
-    cosines = [float(engine.answer("similarity", [(pair.sentence1, pair.sentence2)])[0]) for pair in pairs]
-    expected = np.corrcoef(cosines, [pair.score or 0.0 for pair in pairs])[0, 1]
-    assert records["similarity/stsb/dev.jsonl.gz"]["pearson"] == pytest.approx(expected, abs=1e-5)
-    related = [float(engine.answer("relatedness", [(pair.sentence1, pair.sentence2)])[0]) for pair in pairs]
-    expected = np.corrcoef(related, [pair.score or 0.0 for pair in pairs])[0, 1]
-    assert records["similarity/stsb/dev.jsonl.gz"]["relatedness_pearson"] == pytest.approx(expected, abs=1e-5)
-    pairs = read_pairs(tmp_path / "nli/snli/dev.jsonl.gz")
+    found = evaluated(engine, write_data(tmp_path))
+    pairs = read_labelled(tmp_path / "similarity/stsb/dev.jsonl.gz", "similarity")
+    scores = found["similarity/stsb/dev.jsonl.gz"].scores
+    for task, metric in (("similarity", "pearson"), ("relatedness", "relatedness_pearson")):
+        alone = [float(engine.answer(task, [pair])[0]) for pair in pairs.texts]
+        assert scores[metric] == pytest.approx(np.corrcoef(alone, pairs.similarity)[0, 1], abs=1e-5)
+    pairs = read_labelled(tmp_path / "nli/snli/dev.jsonl.gz", "entailment")
     labels = engine.bundle.manifest.labels
-    right = [
-        labels[engine.answer("entailment", [(pair.sentence1, pair.sentence2)])[0].argmax()] == pair.label
-        for pair in pairs
+    told = [labels[engine.answer("entailment", [pair])[0].argmax()] for pair in pairs.texts]
+    right = [name == gold for name, gold in zip(told, label_names(pairs.entailment), strict=True)]
+    assert found["nli/snli/dev.jsonl.gz"].scores["accuracy"] == pytest.approx(np.mean(right))
+
+
+def test_files_of_ones_own(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Any format, tables, records and a plot; a bad file is named and ends in status 2, after the others."""
+    texts = [(row["sentence1"], row["sentence2"]) for row in labelled(("",), 12, 3)]
+    rated = [{"text_a": left, "text_b": right, "rating": row / 11} for row, (left, right) in enumerate(texts)]
+    good = [
+        write_labelled(tmp_path / "a", ".csv", labelled(NLI_LABELS, 12, 1)),
+        write_labelled(tmp_path / "b", ".parquet", labelled(PARAPHRASE_LABELS, 12, 2)),
+        write_labelled(tmp_path / "c", ".tsv.gz", rated),
     ]
-    assert records["nli/snli/dev.jsonl.gz"]["accuracy"] == pytest.approx(np.mean(right))
+    bad = write_labelled(tmp_path / "d", ".jsonl", labelled((*NLI_LABELS, "perhaps"), 12, 4))
+    out, plot = tmp_path / "out/scores.json", tmp_path / "out/plot.html"
+    with pytest.raises(SystemExit) as end:
+        main(EvaluateConfig(bundle=bundle, json=out, plot=plot), [good[0], bad, *good[1:]])
+    assert end.value.code == 2
+    shown = capsys.readouterr()
+    assert f"error: {bad}: expected labels by name or scores with decimals, found contradiction" in shown.err
+    assert "gold \\ predicted" in shown.out
+    records = json.loads(out.read_text())
+    assert [record["task"] for record in records] == ["entailment", "paraphrase", "similarity"]
+    assert [record["rows"] for record in records] == [12, 12, 12]
+    assert np.sum(records[0]["confusion"]) == sum(each["support"] for each in records[0]["classes"].values()) == 12
+    assert "calibration_error" in records[1]
+    assert "relatedness_spearman" in records[2]
+    assert all(math.isfinite(value) for record in records for value in record.values() if isinstance(value, float))
+    assert plot.read_text().count("</svg>") == 1
 
 
-def test_two_way_data_weigh_entailment_against_the_rest() -> None:
-    probabilities = np.array([[0.6, 0.3, 0.1], [0.4, 0.3, 0.3], [0.1, 0.2, 0.7]])
-    gold = ["entailment", "not_entailment", "entailment"]
-    assert nli_scores(probabilities, gold)["accuracy"] == pytest.approx(2 / 3)
-    # Three-way: the second pair's most probable label is entailment.
-    assert nli_scores(probabilities, ["entailment", "entailment", "contradiction"]) == {
-        "accuracy": 1.0,
-        "macro_f1": 2 / 3,
-        "calibration_error": pytest.approx((0.4 + 0.6 + 0.3) / 3),  # each alone in its bin
-    }
+def test_one_class_and_equal_scores_are_named(
+    engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = write_labelled(tmp_path / "one", ".csv", labelled(PARAPHRASE_LABELS[1:], 4, 1))
+    equal = write_labelled(tmp_path / "equal", ".csv", [{**row, "score": 0.5} for row in labelled(("",), 4, 1)])
+    reading = Reading(fields=["sentence1", "sentence2", "score"])
+    (found,), _ = evaluate(engine, {"one": one}, Reading(), print)
+    _, (error,) = evaluate(engine, {"equal": equal}, reading, print)
+    assert "average_precision" not in found.scores
+    assert f"warning: {one}: expected more than one label, found paraphrase in every row" in capsys.readouterr().err
+    assert str(error) == f"{equal}: expected at least two different scores, found [0.5]"
 
 
-def test_paraphrase_scores_by_hand() -> None:
-    scores = paraphrase_scores(
-        np.array([0.9, 0.8, 0.3, 0.1]), ["paraphrase", "not_paraphrase", "paraphrase", "not_paraphrase"], 0.5
-    )
-    assert scores == {
-        "accuracy": 0.5,
-        "balanced_accuracy": 0.5,
-        "f1": 0.5,
-        "average_precision": pytest.approx((1 + 2 / 3) / 2),
-    }
-    uneven = paraphrase_scores(np.array([0.9, 0.8, 0.3]), ["paraphrase", "not_paraphrase", "paraphrase"], 0.2)
-    assert (uneven["accuracy"], uneven["balanced_accuracy"]) == (pytest.approx(2 / 3), 0.5)
-
-
-def test_unknown_labels_and_folders_without_data_are_named(engine: Engine, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"expected \*.jsonl.gz files"):
-        evaluate(engine, tmp_path, print)
-    write_rows(tmp_path / "nli/x/dev.jsonl.gz", labelled(("perhaps",), 3, 1))
-    with pytest.raises(DataError, match=r"found \{'perhaps'\}"):
-        evaluate(engine, tmp_path, print)
+def test_the_documented_commands_say_what_to_score() -> None:
+    text = Path(__file__).parents[2].joinpath("docs/training.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^    python -m training.evaluate (.*)$", text, re.MULTILINE)
+    assert len(commands) > 3
+    for command in commands:
+        config, files = parse_options_and_files(EvaluateConfig, "files", command.split())
+        assert bool(files) != (config.data is not None)
 
 
 @pytest.mark.parametrize(
-    ("scores", "message"),
+    ("options", "message"),
     [
-        ([3.0, 3.0], r"dev.jsonl.gz: expected at least two different scores, found \[3.0\]"),
-        ([3.0], "expected at least two different scores"),
-        ([3.0, None, 1.0], "expected a score in every row or in none, found it in 2 of 3"),
+        ({}, "expected labelled files or --data, found neither"),
+        ({"data": Path("absent")}, r"absent: expected files named .jsonl.* below this folder, found none"),
+        ({"plot": Path("plot.pdf")}, r"--plot: expected a name that ends in .png, .html, .svg, found plot.pdf"),
+        ({"json": Path("/dev/null/scores.json")}, r"scores.json: expected a file that can be written: .*File exists"),
+        ({"json": Path("/dev")}, r"/dev: expected a file that can be written, found none"),
+        ({"bundle": Path("absent")}, "absent"),
     ],
 )
-def test_scores_that_nothing_can_correlate_to(
-    engine: Engine, tmp_path: Path, scores: list[float | None], message: str
+def test_what_cannot_work_ends_before_anything_is_scored(
+    options: dict[str, Path], message: str, tmp_path: Path
 ) -> None:
-    rows: list[dict[str, object]] = [{"sentence1": "a", "sentence2": "b"} for _ in scores]
-    for row, score in zip(rows, scores, strict=True):
-        row |= {"label": "neutral"} if score is None else {"score": score}
-    write_rows(tmp_path / "similarity/x/dev.jsonl.gz", rows)
-    with pytest.raises(DataError, match=message):
-        evaluate(engine, tmp_path, print)
+    files = [tmp_path / "x.csv"] if "bundle" in options else []
+    with pytest.raises(SystemExit, match=f"^error: .*{message}"):
+        main(EvaluateConfig(**options), files)
 
 
-def test_equal_answers_correlate_to_nothing() -> None:
-    assert correlations(np.ones(3), np.arange(3.0)) == {"spearman": 0, "pearson": 0}
-    assert correlations(np.arange(3.0), np.arange(3.0) ** 3) == {"spearman": 1, "pearson": pytest.approx(0.9, abs=0.1)}
+def test_a_damaged_file_of_a_data_folder_is_named(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="expected files named"):
+        pair_files(tmp_path)
+    write_rows(tmp_path / "nli/x/dev.jsonl.gz", labelled(("perhaps",), 3, 1))
+    found, (error,) = evaluate(engine, pair_files(tmp_path), Reading(), print)
+    assert not found
+    assert "dev.jsonl.gz:1: expected a label of entailment, " in str(error)
+    with pytest.raises(DataError, match=r"dev.jsonl.gz:1: expected a label of"):
+        dev_metrics(engine, tmp_path)

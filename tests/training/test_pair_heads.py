@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from cmow.service.text.tokenizer import Tokenizer
 from tests.tiny_bundle import TinyBundle
 from tests.training.tiny_project import killed_and_resumed, metrics, write_data
-from training.data.labelled import LabelledPairs, read_nli, read_paraphrases
+from training.data.labelled import LabelledPairs, read_labelled
 from training.data.recipe import Recipe
 from training.errors import TeacherError
 from training.minimal_pairs.generate import pairs as minimal_pairs
@@ -30,7 +30,10 @@ from training.teachers.cache import PairCache
 def config(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: TinyBundle) -> PairHeadsConfig:
     folder = tmp_path_factory.mktemp("pair_heads")
     data = write_data(folder / "data")
-    gold = [read_nli(data / "nli/snli/train.jsonl.gz"), read_paraphrases(data / "paraphrase/qqp/train.jsonl.gz")]
+    gold = [
+        read_labelled(data / "nli/snli/train.jsonl.gz", "entailment"),
+        read_labelled(data / "paraphrase/qqp/train.jsonl.gz", "paraphrase"),
+    ]
     cache = PairCache.create(folder / "pair_labels", LabelledPairs.joined(gold), {"teacher": "tiny"})
     cache.logits[:] = np.random.default_rng(0).normal(size=cache.logits.shape)
     cache.logits.flush()

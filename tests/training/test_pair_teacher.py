@@ -12,9 +12,10 @@ import torch
 
 from tests.tiny_bundle import TinyBundle
 from tests.training.tiny_project import killed_and_resumed, metrics, write_bert, write_data, write_teacher_cache
-from training.data.files import plain_sentences, split_files, task_sentences
-from training.data.labelled import read_paraphrases, read_scored
+from training.data.files import plain_sentences, split_files
+from training.data.labelled import read_labelled
 from training.data.recipe import Recipe
+from training.data.sentences import task_sentences
 from training.distill import DistillConfig, distill
 from training.errors import TeacherError
 from training.finetune import FinetuneConfig, finetune
@@ -140,7 +141,7 @@ def test_gold_labels_stay_beside_the_judgements(labels: PairLabelsConfig) -> Non
     assert (~np.isnan(cache.paraphrase)).sum() == 16
     assert len(cache.pairs) > gold
     (path,) = split_files(labels.data, "train", ("paraphrase/mrpc",))
-    mrpc = set(read_paraphrases(path).texts)
+    mrpc = set(read_labelled(path, "paraphrase").texts)
     assert not mrpc & set(cache.texts(slice(len(cache.pairs))))
 
 
@@ -189,7 +190,7 @@ def test_batches_have_one_length_hold_every_row_once_and_repeat_by_seed() -> Non
 def test_pairs_of_scored_sentences_are_mined_beside_the_others(project: Path) -> None:
     mine = Mine(project / "data", Neighbours.of_cache(TeacherCache.open(project / "teacher")), random.Random(0))
     paths = split_files(mine.data, "train", ("similarity",))
-    scored = [text for path in paths for text in chain.from_iterable(read_scored(path).texts)]
+    scored = [text for path in paths for text in chain.from_iterable(read_labelled(path, "similarity").texts)]
     known = set(mine.neighbours.known(scored))
     assert {text for pair in mine.all(0) for text in pair} <= known
     assert len(mine.all(5)) > len(mine.all(0))
@@ -214,7 +215,7 @@ def test_neighbours_are_the_nearest_others(project: Path) -> None:
 
 def test_mined_negatives_are_not_linked_by_duplicates(project: Path) -> None:
     (path,) = split_files(project / "data", "train", ("paraphrase/qqp",))
-    gold = read_paraphrases(path)
+    gold = read_labelled(path, "paraphrase")
     balanced = balanced_questions(gold, Neighbours.of_cache(TeacherCache.open(project / "teacher")), 10, seed=0)
     cluster = clusters([pair for pair, same in zip(gold.texts, gold.paraphrase, strict=True) if same])
     negatives = [pair for pair, same in zip(balanced.texts, balanced.paraphrase, strict=True) if not same]

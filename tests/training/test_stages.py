@@ -21,7 +21,7 @@ from tests.training.tiny_project import (
 )
 from training.average import AverageConfig, main
 from training.data.files import DataError
-from training.data.labelled import read_nli
+from training.data.labelled import read_labelled
 from training.data.recipe import Recipe
 from training.distill import DistillConfig, distill
 from training.errors import TeacherError, TrainingError
@@ -209,7 +209,7 @@ def test_what_there_are_no_data_for_is_not_calibrated(finetuning: FinetuneConfig
 
 def test_labels_outside_the_set_stop_before_training(project: Path) -> None:
     with pytest.raises(DataError, match=r"expected a label of .*, found 'not_paraphrase'"):
-        read_nli(project / "data/paraphrase/mrpc/train.jsonl.gz")
+        read_labelled(project / "data/paraphrase/mrpc/train.jsonl.gz", "entailment")
 
 
 def test_finetuning_goes_on_with_the_heads_of_a_student(

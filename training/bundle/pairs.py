@@ -7,6 +7,7 @@ Letters: V vocabulary, w width, q key size, S places, T blocks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +99,16 @@ def _standardise(kept: Kept) -> Kept:
 def _head(head: str, prefix: str, kept: Kept) -> Kept:
     """By the names of ``PairHeads``, whose dropout the graph has not."""
     at = f"heads.{head}."
+    weight = kept[f"{prefix}.0.weight"] * kept[f"{prefix}.0.scales"]  # [in, out]
     return {
-        at + "0.weight": (kept[f"{prefix}.0.weight"] * kept[f"{prefix}.0.scales"]).T,
+        at + "0.weight": (weight * balance_of(kept, prefix)[:, None]).T,
         at + "0.bias": kept[f"{prefix}.0.bias"],
         at + "3.weight": kept[f"{prefix}.2.weight"],
         at + "3.bias": kept[f"{prefix}.2.bias"],
     }
+
+
+def balance_of(kept: Mapping[str, NDArray[Any]], prefix: str) -> NDArray[np.float32]:
+    """What a head's features [F] are multiplied with before they are rounded; ones where they are not."""
+    features = len(kept[f"{prefix}.0.weight"])
+    return np.asarray(kept.get(f"{prefix}.0.balance", np.ones(features)), np.float32)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from training.bundle.projection import Projection
 from training.student.heads import Standardise
@@ -33,6 +33,8 @@ class Scorer(nn.Module):
         # Its linear layer takes what is standardised before it.
         self.standardise, self.similarity = Standardise(projection.mean, projection.inverse), projection.head()
         self.calibrate(Calibration())
+        heads = (pairs.heads.entailment, pairs.heads.same)
+        self.balance(*(torch.ones(cast(nn.Linear, head[0]).in_features) for head in heads))
 
     def calibrate(self, known: Calibration) -> None:
         """Take over what is ``known``."""
@@ -40,6 +42,10 @@ class Scorer(nn.Module):
         self.entailment_temperature = nn.Buffer(torch.tensor(known.entailment_temperature))
         self.paraphrase_scale = nn.Buffer(torch.tensor(known.paraphrase_scale))
         self.paraphrase_shift = nn.Buffer(torch.tensor(known.paraphrase_shift))
+
+    def balance(self, entailment: Tensor, same: Tensor) -> None:
+        """What the features of the two heads are multiplied with before they are rounded, [F] each."""
+        self.entailment_balance, self.same_balance = nn.Buffer(entailment), nn.Buffer(same)
 
     @property
     def sizes(self) -> dict[str, Any]:

@@ -1,148 +1,120 @@
-"""Reading of the training and evaluation files.
+"""The files of a data folder: which there are, and the bytes and lines in them.
 
-One format, gzip-compressed JSON lines, in a folder laid out as ``nli/``, ``similarity/``, ``paraphrase/``, ``single/``
-and ``text/``: ``{"sentence1": str, "sentence2": str, "label": str}`` or ``{"sentence1", "sentence2", "score": float}``;
-rows below ``single/`` have no ``sentence2``. Plain text under ``text/`` holds a sentence a line (``*.txt.gz``) or
-several tab-separated sentences a line (``*.tsv.gz``). File names that start with ``train`` are for training, with
-``dev`` for evaluation.
+A data folder holds labelled pairs below ``nli/``, ``similarity/`` and ``paraphrase/``, single sentences below
+``single/``, in folders of any name, and running text in ``text/``. File names that start with ``train`` are for
+training, with ``dev`` for evaluation; `training.data.rows` says what is in them. Plain text under ``text/`` holds a
+sentence a line (``*.txt.gz``) or several tab-separated sentences a line (``*.tsv.gz``).
 """
 
 from __future__ import annotations
 
-import fnmatch
-import gzip
-import json
-import math
 import os
+import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO
 
+from tqdm import tqdm
+
+from cmow.service.errors import BulkError
+from cmow.service.files.lines import MAX_LINE_BYTES
+from cmow.service.files.lines import read_lines as read_byte_lines
+from cmow.service.files.options import COMPRESSIONS
+from cmow.service.files.streams import inflated
 from training.errors import TrainingError
-
-T = TypeVar("T")
 
 NLI_LABELS = ("entailment", "neutral", "contradiction")
 NOT_ENTAILMENT = "not_entailment"
 PARAPHRASE_LABELS = ("not_paraphrase", "paraphrase")
-FOLDERS = ("nli", "similarity", "paraphrase", "single", "text")
+LABELLED_FOLDERS = ("nli", "paraphrase", "similarity", "single")
+FOLDERS = (*LABELLED_FOLDERS, "text")
+
+TEXT_FORMATS = (".jsonl", ".ndjson", ".csv", ".tsv")
+SUFFIXES = (*TEXT_FORMATS, *(kind + packed for kind in TEXT_FORMATS for packed in COMPRESSIONS), ".parquet")
+FORMATS = f"{', '.join(TEXT_FORMATS)} (or these and {' or '.join(COMPRESSIONS)}) or .parquet"  # in messages
 
 
 class DataError(TrainingError, ValueError):
     """A data file is missing, unreadable or not in the documented format."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One row: two texts with a class label or a similarity score (the other one is ``None``)."""
+def warn(message: str) -> None:
+    """Say in a line of standard error what was left out or looks wrong."""
+    tqdm.write(f"warning: {message}", file=sys.stderr)
 
-    sentence1: str
-    sentence2: str
-    label: str | None = None
-    score: float | None = None
+
+@contextmanager
+def data_errors(path: Path) -> Iterator[None]:
+    """What goes wrong here in reading ``path`` is a ``DataError``."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: expected a file, found none") from error
+    except BulkError as error:
+        raise DataError(error.message) from error
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise DataError(f"{path}: expected UTF-8, found byte 0x{byte:02x} at {error.start} of a text") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: expected a sound file, found one that cannot be read: {error}") from error
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
+    """The content of ``path``, decompressed where its name says so; raises ``OSError`` and ``BulkError``."""
+    compression = COMPRESSIONS.get(path.suffix.lower())
+    with path.open("rb") as source:
+        yield inflated(source, compression, str(path)) if compression else source
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, line without its end) of a gzip-compressed UTF-8 file; ``DataError`` if damaged."""
-    number = 0
-    try:
-        with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
-            for number, line in enumerate(file, start=1):
-                yield number, line.rstrip("\n")
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: expected a gzip-compressed file, found none") from error
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not readable as gzip-compressed UTF-8 after line {number}: {error}") from error
+    """(line number from 1, line without its end) of a UTF-8 file, compressed or not; ``DataError`` if damaged."""
+    with data_errors(path), open_bytes(path) as source:
+        for number, content, size in read_byte_lines(source, MAX_LINE_BYTES):
+            where = f"{path}:{number}"
+            if content is None:
+                raise DataError(f"{where}: expected a line of at most {MAX_LINE_BYTES} bytes, found {size}")
+            try:
+                yield number, content.decode().rstrip("\n")
+            except UnicodeDecodeError as error:
+                raise DataError(f"{where}: expected UTF-8, found byte 0x{content[error.start]:02x}") from error
 
 
-def read_records(path: Path) -> Iterator[dict[str, object]]:
-    """Yield the JSON objects of ``path``; ``DataError`` names the file and line of anything else."""
-    for number, line in read_lines(path):
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{path}:{number}: expected a JSON object, found {line[:80]!r}") from error
-        if not isinstance(record, dict):
-            raise DataError(f"{path}:{number}: expected a JSON object, found {type(record).__name__}")
-        yield record
+def suffix_of(path: Path) -> str:
+    """How the name of ``path`` says format and compression, as ``.csv.gz``; nothing where it is of none we read."""
+    return next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")
 
 
-def _field(record: dict[str, object], name: str, kind: type[T], where: str) -> T:
-    value = record.get(name)
-    if kind is float and type(value) is int and abs(value) < 2**53:
-        value = float(value)
-    if not isinstance(value, kind):
-        raise DataError(f"{where}: expected {name!r} to be a {kind.__name__}, found {value!r:.80}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise DataError(f"{where}: expected {name!r} to be finite, found {value}")
-    if isinstance(value, str) and not _is_unicode(value):
-        raise DataError(f"{where}: expected {name!r} to be Unicode, found half a character in {value[:80]!r}")
-    return value
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether ``text`` has no lone surrogate, as JSON can escape one."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def read_pairs(path: Path, labels: tuple[str, ...] | None = None) -> list[Pair]:
-    """All sentence pairs of ``path``: with ``labels`` given the label of each, otherwise its score where it has one.
-
-    Raises ``DataError`` where a row has neither, or a label outside ``labels``.
-    """
-    pairs = []
-    for number, record in enumerate(read_records(path), start=1):
-        where = f"{path}:{number}"
-        texts = _field(record, "sentence1", str, where), _field(record, "sentence2", str, where)
-        if "score" in record and not labels:
-            pairs.append(Pair(*texts, score=_field(record, "score", float, where)))
-            continue
-        label = _field(record, "label", str, where)
-        if labels and label not in labels:
-            raise DataError(f"{where}: expected a label of {labels}, found {label!r}")
-        pairs.append(Pair(*texts, label=label))
-    if not pairs:
-        raise DataError(f"{path}: expected at least one row, found none")
-    return pairs
-
-
-def read_sentences(path: Path, labels: tuple[str, ...]) -> list[tuple[str, str]]:
-    """(sentence, label) of every row of ``path``, below ``single/``; a label outside ``labels`` is a ``DataError``."""
-    rows = []
-    for number, record in enumerate(read_records(path), start=1):
-        where = f"{path}:{number}"
-        label = _field(record, "label", str, where)
-        if label not in labels:
-            raise DataError(f"{where}: expected a label of {labels}, found {label!r}")
-        rows.append((_field(record, "sentence1", str, where), label))
-    if not rows:
-        raise DataError(f"{path}: expected at least one row, found none")
-    return rows
+NAMINGS: tuple[Callable[[Path], str], ...] = (
+    lambda path: path.parent.name,
+    lambda path: f"{path.parent.name}/{path.name.split('.')[0]}",
+    lambda path: f"{path.parent.name}/{path.name}",
+    str,
+)
 
 
 def by_name(paths: Iterable[Path]) -> dict[str, Path]:
-    """``paths`` of splits by the name of their folder, and of the file where a folder has several."""
+    """``paths`` by the name of their folder, or by the shortest name that says of which of several files it is."""
     paths = list(paths)
-    folders = Counter(path.parent for path in paths)
-    return {
-        path.parent.name if folders[path.parent] == 1 else f"{path.parent.name}/{path.name.split('.')[0]}": path
-        for path in paths
-    }
+    counts = [Counter(map(naming, paths)) for naming in NAMINGS]
+    names = [[naming(path) for naming in NAMINGS] for path in paths]
+    unique = (next(name for name, count in zip(known, counts, strict=True) if count[name] == 1) for known in names)
+    return dict(zip(unique, paths, strict=True))
 
 
-def files_below(folder: Path, pattern: str) -> list[Path]:
-    """Sorted files below ``folder`` whose name fits ``pattern``, through links to folders as well, each folder once."""
+def files_below(folder: Path, prefix: str = "") -> list[Path]:
+    """Sorted labelled files below ``folder`` whose name starts with ``prefix``, through links to folders as well.
+
+    Each folder counts once.
+    """
     found: list[Path] = []
     seen = {os.path.realpath(folder)}  # a link may lead back to a folder that it lies in
     for parent, folders, names in os.walk(folder, followlinks=True):
-        found += [Path(parent, name) for name in fnmatch.filter(names, pattern)]
+        paths = (Path(parent, name) for name in names if name.startswith(prefix))
+        found += [path for path in paths if suffix_of(path)]
         fresh = []
         for name in sorted(folders):
             if (place := os.path.realpath(os.path.join(parent, name))) not in seen:
@@ -153,22 +125,10 @@ def files_below(folder: Path, pattern: str) -> list[Path]:
 
 
 def split_files(data: Path, split: str, kinds: tuple[str, ...]) -> list[Path]:
-    """Sorted ``*.jsonl.gz`` files below ``data/<kind>/`` whose name starts with ``split`` (``train`` or ``dev``)."""
+    """Sorted labelled files below ``data/<kind>/`` whose name starts with ``split`` (``train`` or ``dev``)."""
     if not data.is_dir():
         raise DataError(f"{data}: expected a data folder, found none")
-    return sorted(path for kind in kinds for path in files_below(data / kind, f"{split}*.jsonl.gz"))
-
-
-def task_sentences(data: Path) -> Iterator[str]:
-    """Every sentence of the training splits and every caption: the text nearest to what pairs are made of."""
-    for path in split_files(data, "train", ("nli", "paraphrase", "similarity", "single")):
-        for record in read_records(path):
-            for name in ("sentence1", "sentence2"):
-                if isinstance(text := record.get(name), str):
-                    yield text
-    for path in sorted((data / "text").glob("*.tsv.gz")):
-        for _, line in read_lines(path):
-            yield from line.split("\t")
+    return sorted(path for kind in kinds for path in files_below(data / kind, split))
 
 
 def plain_sentences(data: Path) -> Iterator[str]:

@@ -1,11 +1,23 @@
-"""The sentences of a data folder, each once."""
+"""The sentences of a data folder: all of them, and each once."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
-from training.data.files import plain_sentences, task_sentences
+from training.data.files import LABELLED_FOLDERS, plain_sentences, read_lines, split_files
+from training.data.rows import read_texts
+
+
+def task_sentences(data: Path) -> Iterator[str]:
+    """Every sentence of the training splits and every caption: the text nearest to what pairs are made of."""
+    for path in split_files(data, "train", LABELLED_FOLDERS):
+        for texts in read_texts(path):
+            yield from texts
+    for path in sorted((data / "text").glob("*.tsv.gz")):
+        for _, line in read_lines(path):
+            yield from line.split("\t")
 
 
 def distinct_sentences(data: Path, plain: int, seed: int) -> list[str]:

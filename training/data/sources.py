@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cmow.service.model.bundle import Source
+from training.data.files import LABELLED_FOLDERS, split_files
 
 SOURCES = {
     "nli/snli": Source(name="SNLI", licence="CC BY-SA 4.0", reference="Bowman et al., EMNLP 2015"),
@@ -63,6 +64,9 @@ def teacher_source(name: str) -> Source:
 
 
 def sources_below(data: Path) -> list[Source]:
-    """The known sources that have training text below ``data``."""
+    """The sources that have training text below ``data``; those not known without a licence, for their user to add."""
     places = {place: data / place for place in SOURCES}
-    return [SOURCES[place] for place, path in places.items() if path.is_file() or any(path.glob("train*"))]
+    known = [SOURCES[place] for place, path in places.items() if path.is_file() or any(path.glob("train*"))]
+    folders = {path.parent.relative_to(data).as_posix() for path in split_files(data, "train", LABELLED_FOLDERS)}
+    others = sorted(folders - SOURCES.keys())
+    return known + [Source(name=place, licence="not recorded", reference="local data") for place in others]

@@ -6,15 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from training.data.files import NLI_LABELS, NOT_ENTAILMENT
-from training.data.labelled import LabelledPairs
+from training.data.files import NLI_LABELS
+from training.data.labelled import ACCEPTED, LabelledPairs
 from training.minimal_pairs.relations import Pair
-
-ACCEPTED: dict[str | None, list[bool]] = {
-    **{label: [name == label for name in NLI_LABELS] for label in NLI_LABELS},
-    NOT_ENTAILMENT: [name != "entailment" for name in NLI_LABELS],
-    None: [False] * len(NLI_LABELS),
-}
 
 
 def labelled(pairs: Iterable[Pair]) -> LabelledPairs:

@@ -14,7 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from training.data.files import plain_sentences, task_sentences
+from training.data.files import plain_sentences
+from training.data.sentences import task_sentences
 from training.minimal_pairs.harvest import harvest, word_lists
 from training.minimal_pairs.inflection import Verb, with_article
 

@@ -2,8 +2,8 @@
 
 The temperature (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017) divides all logits by one number, so
 that probabilities mean what they say; it is fitted on dev splits, changes no label, and is the only thing that is. The
-paraphrase cuts, one for the cosine and one for the paraphrase head, come from Quora's training split: MRPC stays unseen
-by all that is fitted.
+paraphrase cuts, one for the cosine and one for the paraphrase head, come from the training splits of paraphrases: MRPC
+stays unseen by all that is fitted.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cmow.service.text.tokenizer import Tokenizer
-from training.data.files import NLI_LABELS, split_files
-from training.data.labelled import LabelledPairs, read_nli, read_paraphrases
+from training.data.files import NLI_LABELS
+from training.data.labelled import LabelledPairs, read_split
 from training.loop.losses import entailment_losses
 from training.pairs.pairset import PairSet, outputs
 from training.student.model import Student
@@ -79,15 +79,14 @@ def class_weights(positive: NDArray[np.bool_], share: float) -> NDArray[np.float
 def calibrate(student: Student, data: Path, tokenizer: Tokenizer) -> dict[str, float]:
     """Fit and set the student's temperature, threshold and shift; returns them.
 
-    What there are no data for, as dev splits of NLI or training pairs of Quora's, is left as it is, and out.
+    What there are no data for, as dev splits of NLI or training pairs of paraphrases, is left as it is, and out.
     """
     return calibrate_entailment(student, data, tokenizer) | calibrate_paraphrase(student, data, tokenizer)
 
 
 def calibrate_entailment(student: Student, data: Path, tokenizer: Tokenizer) -> dict[str, float]:
     """The temperature, from the three-way dev splits."""
-    nli = [read_nli(path) for path in split_files(data, "dev", ("nli",)) if any(path.parent.glob("train*"))]
-    if not (known := [pairs for pairs in nli if is_three_way(pairs)]):
+    if not (known := three_way_dev(data)):
         return {}
     three_way = PairSet.of(LabelledPairs.joined(known), tokenizer)
     logits = outputs(student, three_way).entailment
@@ -96,8 +95,8 @@ def calibrate_entailment(student: Student, data: Path, tokenizer: Tokenizer) -> 
 
 
 def calibrate_paraphrase(student: Student, data: Path, tokenizer: Tokenizer) -> dict[str, float]:
-    """Both cuts, from Quora's training pairs."""
-    files = [PairSet.of(read_paraphrases(path), tokenizer) for path in split_files(data, "train", ("paraphrase/qqp",))]
+    """Both cuts, from the training pairs."""
+    files = [PairSet.of(pairs, tokenizer) for pairs in read_split(data, "train", "paraphrase").values()]
     if not files:
         return {}
     positive = [pairs.paraphrase > 0.5 for pairs in files]
@@ -113,6 +112,11 @@ def calibrate_paraphrase(student: Student, data: Path, tokenizer: Tokenizer) -> 
         "paraphrase_threshold": float(student.paraphrase_threshold),
         "paraphrase_shift": float(student.paraphrase_shift),
     }
+
+
+def three_way_dev(data: Path) -> list[LabelledPairs]:
+    """The three-way dev splits of NLI that have a training split beside them."""
+    return [pairs for pairs in read_split(data, "dev", "entailment", trained=True).values() if is_three_way(pairs)]
 
 
 def is_three_way(pairs: LabelledPairs) -> bool:

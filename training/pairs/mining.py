@@ -13,7 +13,8 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from training.data.files import read_lines, split_files
-from training.data.labelled import LabelledPairs, TextPair, read_nli, read_paraphrases, read_scored
+from training.data.labelled import LabelledPairs, TextPair, read_labelled, read_split
+from training.data.labels import Gold
 from training.pairs.edits import edited_pairs
 from training.pairs.kinds import (
     NEAR_CAPTIONS,
@@ -44,11 +45,16 @@ class Mine:
     def nli(self, accept: Callable[[str], bool]) -> LabelledPairs:
         """The NLI training pairs of the folders that ``accept`` takes."""
         paths = [path for path in split_files(self.data, "train", ("nli",)) if accept(path.parent.name)]
-        return LabelledPairs.joined([LabelledPairs.of([]), *(read_nli(path) for path in paths)])
+        return LabelledPairs.joined([LabelledPairs.of([]), *(read_labelled(path, "entailment") for path in paths)])
 
     def side(self, side: int, accept: Callable[[str], bool]) -> list[str]:
         """The premises (0) or hypotheses (1) of those pairs."""
         return [pair[side] for pair in self.nli(accept).texts]
+
+    def texts(self, task: Gold) -> list[str]:
+        """Both texts of every training pair for ``task``."""
+        files = read_split(self.data, "train", task).values()
+        return [text for pairs in files for pair in pairs.texts for text in pair]
 
     def images(self) -> list[list[str]]:
         """Captions of each image that has several."""
@@ -105,12 +111,7 @@ class Mine:
 
     def near_questions(self) -> list[TextPair]:
         """Questions that are near each other."""
-        texts = [
-            text
-            for path in split_files(self.data, "train", ("paraphrase/qqp",))
-            for pair in read_paraphrases(path).texts
-            for text in pair
-        ]
+        texts = self.texts("paraphrase")
         return self.near(texts, texts, NEAR_QUESTIONS, self.counts.near_questions)
 
     def running_text(self) -> list[TextPair]:
@@ -143,8 +144,7 @@ class Mine:
 
     def scored_sentences(self) -> list[TextPair]:
         """Sentences of scored pairs that are near each other."""
-        paths = split_files(self.data, "train", ("similarity",))
-        texts = [text for path in paths for pair in read_scored(path).texts for text in pair]
+        texts = self.texts("similarity")
         return self.near(texts, texts, NEAR_SCORED, self.counts.scored_sentences)
 
     def all(self, most: int) -> list[TextPair]:

@@ -17,17 +17,11 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from training.data.files import (
-    NLI_LABELS,
-    NOT_ENTAILMENT,
-    PARAPHRASE_LABELS,
-    DataError,
-    Pair,
-    read_pairs,
-    read_sentences,
-    split_files,
-)
+from training.data.files import NLI_LABELS, NOT_ENTAILMENT, PARAPHRASE_LABELS, DataError, split_files
 from training.data.hub import check_columns, is_data_folder, load_split
+from training.data.labelled import GOLD_FOLDERS, label_names, read_labelled
+from training.data.labels import Gold
+from training.data.rows import read_sentences
 
 Floats = NDArray[np.floating[Any]]
 Numbers = NDArray[np.int64]
@@ -64,6 +58,11 @@ class Task:
     def is_pair(self) -> bool:
         """Whether a row has two texts."""
         return len(self.columns) == 3
+
+    @property
+    def gold(self) -> Gold:
+        """What the data say of a pair."""
+        return next(gold for gold, folder in GOLD_FOLDERS.items() if self.folder.startswith(f"{folder}/"))
 
     @property
     def is_regression(self) -> bool:
@@ -148,24 +147,25 @@ def read_split(name: str, data: Path, split: str) -> Examples | None:
     paths = split_files(data, "train" if split == "train" else task.dev, (task.folder,))
     if not paths:
         return None
-    texts, targets = zip(*(row for path in paths for row in _rows_of_file(task, path)), strict=True)
-    return _examples(task, list(texts), list(targets), str(data / task.folder))
+    parts = [_from_file(task, path) for path in paths]
+    return Examples([row for part in parts for row in part.texts], np.concatenate([part.targets for part in parts]))
 
 
-def _rows_of_file(task: Task, path: Path) -> list[tuple[tuple[str, ...], float]]:
-    number = {label: float(row) for row, label in enumerate(task.labels)}
+def _from_file(task: Task, path: Path) -> Examples:
     if not task.is_pair:
-        return [((text,), number[label]) for text, label in read_sentences(path, task.labels)]
-    return [((pair.sentence1, pair.sentence2), _target(pair, number, path)) for pair in read_pairs(path, task.labels)]
+        sentences = read_sentences(path, task.labels)
+        return Examples([(text,) for text, _ in sentences], _numbers(task, [label for _, label in sentences], path))
+    pairs = read_labelled(path, task.gold, scale=(task.low, task.high))
+    if task.gold == "entailment":
+        return Examples([*pairs.texts], _numbers(task, label_names(pairs.entailment), path))
+    return Examples([*pairs.texts], pairs.similarity if task.is_regression else pairs.paraphrase)
 
 
-def _target(pair: Pair, number: dict[str, float], path: Path) -> float:
-    """The pair's score, or the ``number`` of its label where the task has labels."""
-    if number and pair.label is not None:
-        return number[pair.label]
-    if not number and pair.score is not None:
-        return pair.score
-    raise DataError(f"{path}: expected {'a label' if number else 'a score'} in every row, found {pair!r:.200}")
+def _numbers(task: Task, labels: list[str], path: Path) -> NDArray[np.float64]:
+    """The number of each label, as the hub has it."""
+    if unknown := set(labels) - set(task.labels):
+        raise DataError(f"{path}: expected labels of {', '.join(task.labels)}, found {', '.join(sorted(unknown))}")
+    return np.array([task.labels.index(label) for label in labels], np.float64)
 
 
 def _from_hub(task: Task, data: Path, split: str) -> Examples:
@@ -196,7 +196,7 @@ def splits(name: str, data: Path) -> tuple[Examples, Examples | None]:
     """Training rows, and dev rows where a data folder has them; ``DataError`` where it has no training rows."""
     train, dev = read_split(name, data, "train"), read_split(name, data, "dev")
     if train is None:
-        expected = f"expected {data / task_named(name).folder}/train*.jsonl.gz, found none"
+        expected = f"expected {data / task_named(name).folder}/train*, found none"
         raise DataError(f"{name}: {expected}; --data nyu-mll/glue takes the task from the hub")
     return train, dev
 

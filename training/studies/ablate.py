@@ -20,7 +20,7 @@ import torch
 
 from cmow.service.text.tokenizer import Tokenizer
 from training.data.files import split_files
-from training.data.labelled import read_nli
+from training.data.labelled import read_labelled
 from training.errors import one_line_errors
 from training.finetune import FinetuneConfig, finetune
 from training.loop.run import once, recorded
@@ -119,7 +119,7 @@ def row(config: FinetuneConfig, name: str) -> str:
     curves = read_curves(config.out / "metrics.jsonl")
     student = load_student(config.out).eval()
     timed = split_files(config.data, "dev", ("nli",))[0]
-    pairs = PairSet.of(read_nli(timed), Tokenizer(config.out / "tokenizer.json", config.max_tokens))
+    pairs = PairSet.of(read_labelled(timed, "entailment"), Tokenizer(config.out / "tokenizer.json", config.max_tokens))
     cells = [f"{100 * curves[measure][-1][1]:.1f}" if measure in curves else "" for measure in SCORES]
     flops = [f"{count / 1000:,.0f} k" for count in (token_flops(student.config), pair_flops(student.config))]
     return "| " + " | ".join([name, *cells, *flops, f"{pairs_per_second(student, pairs):,.0f}"]) + " |"

@@ -26,7 +26,7 @@ from cmow.service.errors import StartError
 from cmow.service.model.bundle import load_bundle
 from cmow.service.model.engine import Engine, EngineOptions
 from training.data.files import DataError
-from training.data.labelled import TextPair, read_paraphrases
+from training.data.labelled import TextPair, read_labelled
 from training.options import AtLeastTwo, parse_options
 
 
@@ -66,7 +66,7 @@ def main(config: CrossValidateConfig) -> None:
     """Score and print."""
     try:
         engine = Engine(load_bundle(config.bundle), EngineOptions(threads=config.threads))
-        pairs = read_paraphrases(config.data / config.file)
+        pairs = read_labelled(config.data / config.file, "paraphrase")
     except (DataError, StartError) as error:
         sys.exit(f"error: {error}")
     rarest = int(min((pairs.paraphrase > 0.5).sum(), (pairs.paraphrase < 0.5).sum()))

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -31,7 +30,8 @@ from cmow.service.errors import StartError
 from cmow.service.model.bundle import load_bundle
 from cmow.service.model.engine import Engine
 from training.data.files import DataError, split_files
-from training.data.labelled import LabelledPairs, read_nli, read_paraphrases
+from training.data.labelled import LabelledPairs, read_labelled
+from training.evaluation.plots import save_figure, styled
 from training.options import parse_options
 from training.pairs.calibrate import DUPLICATES
 
@@ -79,14 +79,14 @@ def embedded(engine: Engine, pairs: LabelledPairs) -> tuple[Floats, Floats]:
 
 def paraphrase_examples(engine: Engine, path: Path) -> Examples:
     """[|u - v| ; u * v] and whether it is a paraphrase."""
-    pairs = read_paraphrases(path)
+    pairs = read_labelled(path, "paraphrase")
     u, v = embedded(engine, pairs)
     return Examples(np.column_stack([abs(u - v), u * v]), (pairs.paraphrase > 0.5).astype(np.int64))
 
 
 def nli_examples(engine: Engine, path: Path) -> Examples:
     """[u ; v ; |u - v| ; u * v] and the label."""
-    pairs = read_nli(path)
+    pairs = read_labelled(path, "entailment")
     u, v = embedded(engine, pairs)
     return Examples(np.column_stack([u, v, abs(u - v), u * v]), pairs.entailment.argmax(axis=1))
 
@@ -95,7 +95,7 @@ def one_file(data: Path, split: str, folder: str) -> Path:
     """The only file of ``split`` in ``folder``; ``DataError`` where there is none or more."""
     paths = split_files(data, split, (folder,))
     if len(paths) != 1:
-        raise DataError(f"{data / folder}: expected one file {split}*.jsonl.gz, found {len(paths)}")
+        raise DataError(f"{data / folder}: expected one file {split}*, found {len(paths)}")
     return paths[0]
 
 
@@ -174,8 +174,8 @@ def main(config: DataCurvesConfig) -> None:
         cells = [f"{np.mean(point.accuracy):.1%} of {point.pairs:,}" for point in points]
         print(f"| {name} | {' | '.join(cells)} |")
     config.out.parent.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context({"svg.hashsalt": "cmow", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3}):
-        draw(found).savefig(config.out, metadata={"Date": None})  # the same figure is the same file
+    with styled():
+        save_figure(draw(found), config.out)
 
 
 if __name__ == "__main__":

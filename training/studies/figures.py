@@ -13,15 +13,15 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
 from cmow.service.errors import StartError
 from cmow.service.model.bundle import load_bundle
 from cmow.service.model.engine import Engine, EngineOptions
-from training.data.files import DataError, by_name, split_files
-from training.data.labelled import read_nli
+from training.data.files import DataError
+from training.data.labelled import read_split
+from training.evaluation.plots import draw_reliability, save_figure, styled
 from training.options import parse_options
 from training.pairs.calibrate import Reliability, is_three_way, reliability
 
@@ -73,8 +73,7 @@ def draw_curves(curves: Curves) -> Figure:
 def splits_reliability(engine: Engine, data: Path) -> dict[str, Reliability]:
     """Bins by confidence for each three-way NLI dev split, by the name of its folder."""
     found: dict[str, Reliability] = {}
-    for name, path in by_name(split_files(data, "dev", ("nli",))).items():
-        pairs = read_nli(path)
+    for name, pairs in read_split(data, "dev", "entailment").items():
         if is_three_way(pairs):
             probabilities = engine.answer("entailment", pairs.texts)
             chosen = probabilities.argmax(axis=1)
@@ -83,17 +82,10 @@ def splits_reliability(engine: Engine, data: Path) -> dict[str, Reliability]:
     return found
 
 
-def draw_reliability(splits: dict[str, Reliability]) -> Figure:
-    """Accuracy over confidence; on the diagonal, probabilities mean what they say. Areas show the share of pairs."""
+def draw_calibration(splits: dict[str, Reliability]) -> Figure:
+    """Accuracy over confidence on each of ``splits``."""
     figure = Figure(figsize=(5.5, 5), layout="constrained")
-    axes = figure.subplots()
-    axes.plot([1 / 3, 1], [1 / 3, 1], color="grey", linestyle="--", linewidth=1, label="perfect")
-    for name, bins in splits.items():
-        confidence, accuracy, count = (values[bins.pairs >= FEWEST] for values in bins)
-        (line,) = axes.plot(confidence, accuracy, linewidth=1, label=name)
-        axes.scatter(confidence, accuracy, s=200 * count / count.sum(), color=line.get_color())
-    axes.set(xlabel="confidence: probability of the chosen label", ylabel="accuracy")
-    axes.legend(fontsize=8)
+    draw_reliability(figure.subplots(), splits, FEWEST)
     return figure
 
 
@@ -106,11 +98,11 @@ def main(config: FiguresConfig) -> None:
     except (DataError, StartError) as error:
         sys.exit(f"error: {error}")
     config.out.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context({"svg.hashsalt": "cmow", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3}):
-        figures = {"learning_curves": draw_curves(curves), "calibration": draw_reliability(splits)}
+    with styled():
+        figures = {"learning_curves": draw_curves(curves), "calibration": draw_calibration(splits)}
         for name, figure in figures.items():
             path = config.out / f"{name}.svg"
-            figure.savefig(path, metadata={"Date": None})  # the same figure is the same file
+            save_figure(figure, path)
             print(f"wrote {path}")
 
 

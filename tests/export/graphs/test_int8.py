@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from export.graphs.int8 import LARGEST_WEIGHT, Int8Linear
+from export.graphs.int8 import Int8Linear
 from export.to_onnx import export_module
+from training.bundle.rounding import LARGEST_WEIGHT
 
 
 @pytest.fixture
@@ -57,3 +58,29 @@ def test_two_products_fit_sixteen_bits(linear: nn.Linear) -> None:
     """As processors without VNNI add them."""
     assert Int8Linear(linear).weight.abs().max() == LARGEST_WEIGHT
     assert np.iinfo(np.int16).max >= 2 * 255 * LARGEST_WEIGHT
+
+
+@torch.no_grad()
+def test_a_balance_leaves_other_columns_more_than_a_few_steps(linear: nn.Linear) -> None:
+    """As products of standardised numbers need it, which are far larger than the numbers."""
+    inputs = torch.randn(200, 70)
+    inputs[:, :10] *= 200
+    balance = inputs.abs().amax(dim=0).rsqrt()
+    with torch.no_grad():
+        linear.weight[:, :10] /= 200
+    expected = linear(inputs)
+    plain, balanced = (
+        float(((layer(inputs) - expected).norm(dim=1) / expected.norm(dim=1)).mean())
+        for layer in (Int8Linear(linear), Int8Linear(linear, balance))
+    )
+    assert balanced < 0.1
+    assert plain > 3 * balanced
+
+
+def test_the_graph_balances_as_torch_does(linear: nn.Linear) -> None:
+    inputs, balance = torch.randn(7, 70), torch.rand(70) + 0.1
+    layer = Int8Linear(linear, balance)
+    shapes = ({0: torch.export.Dim("P")},)
+    model = export_module(layer, (torch.ones(2, 70),), (("inputs",), ("outputs",)), shapes)
+    (found,) = ort.InferenceSession(model.SerializeToString()).run(None, {"inputs": inputs.numpy()})
+    np.testing.assert_allclose(found, layer(inputs), rtol=1e-4, atol=1e-5)

@@ -18,8 +18,8 @@ from export.ops.op_model import op_model
 from export.ops.pairs_body import encode_pairs_function
 from export.ops.pairs_reference import encode_pairs
 from export.ops.signatures import ENCODE_PAIRS
-from export.ops.tables import quantise
 from tests.export.ops.test_hybrid_encode import LIBRARY, Arrays, needs_library, replace, run, with_id
+from training.bundle.rounding import quantise
 from training.student.pair_encoder import PairEncoder
 
 Shape = tuple[int, int, int, int]

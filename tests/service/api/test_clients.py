@@ -76,8 +76,21 @@ def test_openai_models(openai_client: openai.OpenAI) -> None:
     assert openai_client.models.retrieve("tiny").owned_by == "local"
 
 
+def test_openai_with_a_model_name_of_its_own(settings: Settings, engine: Engine) -> None:
+    names = "text-embedding-3-small, tiny,other"
+    app = create_app(Settings(**settings.model_dump() | {"served_model_name": names}), engine)
+    with running(app) as url, openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+        reply = client.embeddings.create(model="text-embedding-3-small", input=TEXTS)
+        assert reply.model == "tiny"
+        np.testing.assert_allclose([item.embedding for item in reply.data], engine.embed(TEXTS), rtol=0, atol=1e-6)
+        assert [model.id for model in client.models.list()] == ["tiny", "text-embedding-3-small", "other"]
+        assert client.models.retrieve("other").id == "other"
+        with pytest.raises(openai.NotFoundError, match="'tiny' or 'text-embedding-3-small' or 'other'"):
+            client.embeddings.create(model="text-embedding-3-large", input="a")
+
+
 def test_openai_errors(openai_client: openai.OpenAI) -> None:
-    with pytest.raises(openai.NotFoundError, match="expected 'tiny'") as missing:
+    with pytest.raises(openai.NotFoundError, match=r"expected 'tiny'.*--served-model-name") as missing:
         openai_client.embeddings.create(model="text-embedding-3-small", input="a")
     assert (missing.value.type, missing.value.param) == ("model_not_found", "model")
     with pytest.raises(openai.UnprocessableEntityError, match="no token ids"):
@@ -113,6 +126,25 @@ def test_huggingface_text_classification(url: str, engine: Engine) -> None:
     np.testing.assert_allclose(np.exp([element.score for element in raw]), [element.score for element in found], 1e-5)
 
 
+def test_huggingface_text_classification_of_one_text(url: str) -> None:
+    """Both sentences in one string: the client has no field for the second."""
+    client = InferenceClient(model=f"{url}/predict")
+    pair: Any = [TEXTS[:2]]
+    assert client.text_classification(f"{TEXTS[0]} [SEP] {TEXTS[1]}") == client.text_classification(pair)
+    with pytest.raises(HfHubHTTPError, match="422"):
+        client.text_classification(TEXTS[0])
+
+
+def test_huggingface_zero_shot_classification(url: str) -> None:
+    client = InferenceClient(model=f"{url}/zero-shot")
+    labels = ["music", "it rains", "dog"]
+    for options in ({}, {"multi_label": True}, {"hypothesis_template": "the man {}"}):
+        found = client.zero_shot_classification(TEXTS[0], labels, **options)
+        expected = httpx.post(f"{url}/zero-shot", json={"text": TEXTS[0], "labels": labels} | options).json()
+        assert [element.label for element in found] == expected["labels"]
+        assert [element.score for element in found] == expected["scores"]
+
+
 def test_huggingface_errors(url: str) -> None:
     with pytest.raises(HfHubHTTPError, match="422"):
         InferenceClient(model=f"{url}/embed").feature_extraction("a", normalize=False)
@@ -138,6 +170,64 @@ def test_cohere_documents_and_errors(url: str, connection: httpx.Client) -> None
     with pytest.raises(cohere.UnprocessableEntityError) as refused:
         client.rerank(query="a", documents=["b"], rank_fields=["title"])
     assert "rank_fields[0]" in str(refused.value.body)
+
+
+@pytest.mark.parametrize("path", ["/rerank", "/v1/rerank", "/v2/rerank"])
+@pytest.mark.parametrize(
+    "extra", [{}, {"truncate_prompt_tokens": -1, "user": "a", "priority": 0}, {"raw_scores": True}]
+)
+@pytest.mark.parametrize("shown", [{}, {"return_documents": True, "return_text": True}, {"texts": True}])
+@pytest.mark.parametrize("top_n", [None, -1, 0, 1, 2, 3])
+def test_documents_at_every_route(url: str, engine: Engine, path: str, extra: Any, shown: Any, top_n: Any) -> None:
+    """As vLLM, infinity and Jina are asked: -1 and 0 are all, strings and objects may be mixed."""
+    body = {"query": TEXTS[0], "documents": [TEXTS[1], {"text": TEXTS[2]}], "top_n": top_n} | extra | shown
+    reply = httpx.post(url + path, json=body).raise_for_status().json()
+    scores = engine.answer("similarity", [(TEXTS[0], text) for text in TEXTS[1:]])
+    best = np.argsort(-scores).tolist()[: top_n if top_n is not None and top_n > 0 else None]
+    assert [result["index"] for result in reply["results"]] == best
+    for result in reply["results"]:
+        assert result["relevance_score"] == pytest.approx(scores[result["index"]], abs=1e-6)
+        assert result.get("document") == ({"text": TEXTS[1:][result["index"]]} if shown else None)
+
+
+def test_texts_cut_to_some_tokens(url: str, engine: Engine) -> None:
+    def answer(path: str, **body: Any) -> Any:
+        return httpx.post(url + path, json=body).raise_for_status().json()
+
+    tokenizer = engine.tokenizer
+    cut = [tokenizer.cut(text, 2) for text in TEXTS]
+    assert cut[0] != TEXTS[0]
+    pairs = {"text_1": TEXTS[0], "text_2": TEXTS[1:]}
+    scores = [item["score"] for item in answer("/score", **pairs, truncate_prompt_tokens=2)["data"]]
+    expected = engine.answer("similarity", [(cut[0], text) for text in cut[1:]])
+    np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-6)
+    asked = {"query": TEXTS[0], "documents": TEXTS[1:]}
+    for most, query in (({"truncate_prompt_tokens": 2}, cut[0]), ({"max_tokens_per_doc": 2}, TEXTS[0])):
+        ranked = answer("/v1/rerank", **asked, **most)["results"]
+        expected = engine.answer("similarity", [(query, text) for text in cut[1:]])
+        found = {result["index"]: result["relevance_score"] for result in ranked}
+        np.testing.assert_allclose([found[0], found[1]], expected, rtol=0, atol=1e-6)
+    (embedded,) = answer("/v1/embeddings", input=TEXTS[0], truncate_prompt_tokens=2)["data"]
+    np.testing.assert_allclose([embedded["embedding"]], engine.embed(cut[:1]), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [("2", "expected a whole number, got a string"), (-2, "greater than or equal to -1, got -2"), (True, "a boolean")],
+)
+@pytest.mark.parametrize("path", ["/score", "/rerank", "/v1/embeddings"])
+def test_what_no_number_of_tokens_is(url: str, path: str, value: Any, says: str) -> None:
+    texts = {"/score": {"text_1": "a", "text_2": "b"}, "/rerank": {"query": "a", "documents": ["b"]}}
+    body = texts.get(path, {"input": "a"}) | {"truncate_prompt_tokens": value}
+    error = httpx.post(url + path, json=body).json()["error"]
+    assert (error["type"], error["param"]) == ("invalid_schema", "truncate_prompt_tokens")
+    assert says in error["message"]
+
+
+def test_half_a_surrogate_pair_among_texts_to_be_cut(url: str) -> None:
+    body = '{"text_1": "a", "text_2": ["b", "\\ud800"], "truncate_prompt_tokens": 2}'
+    reply = httpx.post(f"{url}/score", content=body, headers={"content-type": "application/json"})
+    assert (reply.status_code, reply.json()["error"]["param"]) == (422, "text_2[1]")
 
 
 def test_vllm_score(url: str, engine: Engine) -> None:

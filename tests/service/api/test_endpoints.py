@@ -121,9 +121,11 @@ def test_body_of_exactly_the_limit(client: TestClient) -> None:
 
 
 def test_health(client: TestClient) -> None:
-    for path in ("/health/live", "/health/ready"):
+    for path in ("/health/live", "/health/ready", "/health", "/v1/health"):
         reply = client.get(path)
         assert (reply.status_code, reply.json()) == (200, {"status": "ok"})
+        head = client.head(path)
+        assert (head.status_code, head.headers["content-type"]) == (200, reply.headers["content-type"])
 
 
 def test_info(client: TestClient, engine: Engine, settings: Settings) -> None:
@@ -200,7 +202,16 @@ def test_engine_is_loaded_from_settings(tiny_bundle: TinyBundle) -> None:
         assert client.get("/info").json()["threads"] == 1
 
 
-NAMES_A_MODEL = ("/v1/embeddings", "/v1/rerank", "/v2/rerank", "/score", "/v1/score", "/compare")
+NAMES_A_MODEL = (
+    "/embeddings",
+    "/v1/embeddings",
+    "/rerank",
+    "/v1/rerank",
+    "/v2/rerank",
+    "/score",
+    "/v1/score",
+    "/compare",
+)
 OTHER_STATUSES = {path: {"404"} for path in NAMES_A_MODEL}
 
 
@@ -209,11 +220,16 @@ def test_openapi_documents_every_status(client: TestClient) -> None:
     assert set(document["paths"]) == {
         "/similarity",
         "/entailment",
+        "/health",
         "/health/live",
         "/health/ready",
+        "/v1/health",
         "/info",
         "/metrics",
         "/embed",
+        "/embed_all",
+        "/embeddings",
+        "/decode",
         "/rerank",
         "/predict",
         "/tokenize",

@@ -24,6 +24,9 @@ from tests.tiny_baseline import make_tiny_baseline
 texts = any_text | st.lists(any_text, max_size=10)
 flag = st.booleans() | st.none()
 pair = st.lists(any_text, min_size=1, max_size=3)
+joined = any_text | st.lists(any_text, min_size=1, max_size=3).map("[SEP]".join)
+text_pair = st.fixed_dictionaries({"text": any_text, "text_pair": any_text})
+token = st.integers(-1, 40) | st.integers()
 count = st.integers(-2, 500) | st.none()
 state = st.fixed_dictionaries({"model": any_text, "tokens": st.integers(), "values": any_text})
 
@@ -33,8 +36,15 @@ SHAPES: dict[str, dict[str, Any]] = {
         "parameters": st.fixed_dictionaries({"truncate": flag}) | st.none(),
     },
     "/embed": {"inputs": texts, "truncate": flag, "normalize": flag, "dimensions": count},
-    "/rerank": {"query": any_text, "texts": st.lists(any_text), "return_text": flag, "raw_scores": flag},
-    "/predict": {"inputs": pair | st.lists(pair), "raw_scores": flag, "truncate": flag},
+    "/embed_all": {"inputs": texts, "truncate": flag},
+    "/decode": {"ids": st.lists(token) | st.lists(st.lists(token)), "skip_special_tokens": flag},
+    "/rerank": {
+        "query": any_text,
+        "texts": st.lists(any_text) | flag,
+        "return_text": flag,
+        "on_empty": st.sampled_from(["null", "error", "skip"]),
+    },
+    "/predict": {"inputs": pair | st.lists(pair | joined | text_pair) | joined | text_pair, "truncate": flag},
     "/tokenize": {"inputs": texts, "add_special_tokens": flag},
     "/v1/embeddings": {
         "input": texts | st.lists(st.integers()),
@@ -46,6 +56,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "query": any_text,
         "documents": st.lists(any_text | st.fixed_dictionaries({"text": any_text})),
         "top_n": count,
+        "truncate_prompt_tokens": count,
         "return_documents": flag,
     },
     "/score": {"text_1": texts, "text_2": texts, "truncate_prompt_tokens": count},

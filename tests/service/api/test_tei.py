@@ -16,6 +16,7 @@ from tests.service.web.test_invalid_requests import check
 from tests.tiny_bundle import LABELS, TinyBundle
 
 TOLERANCE = 2e-5
+PAIR = ["a", "b"]
 TEXTS = ["A man is playing guitar.", "Somebody makes music", "it rains!", "dog 42"]
 
 
@@ -66,6 +67,14 @@ def test_rerank(client: TestClient, cosine: Any) -> None:
     assert [(rank["index"], rank["text"]) for rank in ranks] == [(0, "dog"), (1, "dog")]
 
 
+@pytest.mark.parametrize("top_n", [-1, 0, 1, 2, None])
+def test_the_best_texts_as_litellm_asks_for_them(client: TestClient, top_n: int | None) -> None:
+    ranks = post(client, "/rerank", query=TEXTS[0], texts=TEXTS[1:3], return_text=True)
+    mixed = [TEXTS[1], {"text": TEXTS[2]}]
+    found = post(client, "/rerank", query=TEXTS[0], texts=mixed, return_text=True, top_n=top_n)
+    assert found == ranks[: top_n if top_n is not None and top_n > 0 else None]
+
+
 def test_predict(client: TestClient, tiny_bundle: TinyBundle, ids: Any) -> None:
     expected = dict(zip(LABELS, tiny_bundle.entailment(ids(TEXTS[0]), ids(TEXTS[1])), strict=True))
     found = post(client, "/predict", inputs=TEXTS[:2])
@@ -76,6 +85,68 @@ def test_predict(client: TestClient, tiny_bundle: TinyBundle, ids: Any) -> None:
     raw = post(client, "/predict", inputs=TEXTS[:2], raw_scores=True)
     assert [item["label"] for item in raw] == [item["label"] for item in found]
     np.testing.assert_allclose([item["score"] for item in raw], np.log([item["score"] for item in found]), atol=1e-5)
+
+
+def test_a_pair_in_every_form(client: TestClient) -> None:
+    premise, hypothesis = TEXTS[:2]
+    forms = ([premise, hypothesis], {"text": premise, "text_pair": hypothesis}, f"{premise} [SEP] {hypothesis}")
+    expected = post(client, "/predict", inputs=forms[0])
+    for form in forms:
+        assert post(client, "/predict", inputs=form) == expected
+        assert post(client, "/predict", inputs=form, parameters={"top_k": 1}) == [expected[:1]]
+    assert post(client, "/predict", inputs=[forms[2], forms[2]]) == [expected, expected]
+    assert post(client, "/predict", inputs=[forms[2]]) == [expected]
+    mixed = [forms[1], forms[0], TEXTS[2:]]
+    assert post(client, "/predict", inputs=mixed) == [expected, expected, post(client, "/predict", inputs=TEXTS[2:])]
+
+
+@pytest.mark.parametrize("texts", [[" ", TEXTS[1], "\x00", TEXTS[2]], ["", " "], [TEXTS[1], ""]])
+def test_empty_texts_come_last_where_that_is_asked(client: TestClient, texts: list[str]) -> None:
+    ranks = post(client, "/rerank", query=TEXTS[0], texts=texts, on_empty="null")
+    full = [row for row, text in enumerate(texts) if text.strip(" \x00")]
+    alone = post(client, "/rerank", query=TEXTS[0], texts=[texts[row] for row in full]) if full else []
+    expected = [(full[rank["index"]], pytest.approx(rank["score"], abs=TOLERANCE)) for rank in alone]
+    expected += [(row, None) for row in range(len(texts)) if row not in full]
+    assert [(rank["index"], rank["score"]) for rank in ranks] == expected
+    results = post(client, "/rerank", query=TEXTS[0], documents=texts, on_empty="null", top_n=0)["results"]
+    assert [(result["index"], result["relevance_score"]) for result in results] == expected
+
+
+def test_an_empty_query_is_an_error_even_where_it_is_cut(client: TestClient) -> None:
+    body = {"query": " " * 3000, "texts": ["a"], "on_empty": "null", "truncate": True}
+    check(client.post("/rerank", json=body), 422, "empty_text", "query")
+
+
+def test_embed_all(client: TestClient, engine: Engine, tiny_bundle: TinyBundle, ids: Any) -> None:
+    found = post(client, "/embed_all", inputs=TEXTS)
+    assert [len(rows) for rows in found] == [len(ids(text)) for text in TEXTS]
+    for text, rows in zip(TEXTS, found, strict=True):
+        np.testing.assert_allclose(
+            rows, [tiny_bundle.embedding([token]) for token in ids(text)], rtol=0, atol=TOLERANCE
+        )
+    message = check(client.post("/embed_all", json={"inputs": ["a " * 256] * 5}), 422, "too_many_tokens", "inputs")
+    assert "at most 1024 tokens in all, got 1280" in message
+
+
+def test_decode(client: TestClient, ids: Any) -> None:
+    assert post(client, "/decode", ids=ids("a dog")) == ["a dog"]
+    assert post(client, "/decode", ids=[ids("the man is playing"), []]) == ["the man is playing", ""]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/embed", {"inputs": "a dog", "dimensions": 2.0}),
+        ("/rerank", {"query": "a", "texts": ["b", "dog"], "top_n": 1.0}),
+        ("/predict", {"inputs": PAIR, "parameters": {"top_k": 2.0}}),
+        ("/decode", {"ids": [1.0, 2.0]}),
+    ],
+)
+def test_whole_numbers_with_a_point(client: TestClient, path: str, body: Any) -> None:
+    whole = json.loads(json.dumps(body).replace(".0", ""))
+    assert post(client, path, **body) == post(client, path, **whole)
+    half = json.dumps(body).replace(".0", ".5")
+    assert client.post(path, content=half, headers={"content-type": "application/json"}).status_code == 422
 
 
 def test_tokenize(client: TestClient, ids: Any) -> None:
@@ -120,9 +191,6 @@ def test_truncate(client: TestClient, engine: Engine) -> None:
     check(client.post("/rerank", json={"query": "a", "texts": ["b", longer]}), 422, "text_too_long", "texts[1]")
 
 
-PAIR = ["a", "b"]
-
-
 @pytest.mark.parametrize(
     ("path", "body", "kind", "param", "says"),
     [
@@ -161,8 +229,16 @@ PAIR = ["a", "b"]
             "inputs.x",
             "expected only source_sentence and sentences",
         ),
-        ("/predict", {"inputs": "a"}, "invalid_schema", "inputs", "expected a pair [premise, hypothesis]"),
-        ("/predict", {"inputs": []}, "invalid_schema", "inputs", "expected a pair"),
+        ("/predict", {"inputs": "a"}, "invalid_schema", "inputs", "with [SEP] once in it, got a string"),
+        ("/predict", {"inputs": "a[SEP]b[SEP]c"}, "invalid_schema", "inputs", "[SEP] once in it"),
+        ("/predict", {"inputs": 1}, "invalid_schema", "inputs", "or a list of such pairs, got a number"),
+        ("/predict", {"inputs": {"text": "a"}}, "invalid_schema", "inputs.text_pair", "got no such field"),
+        ("/predict", {"inputs": {"text": "a", "text_pair": " "}}, "empty_text", "inputs.text_pair", "one token"),
+        ("/predict", {"inputs": [PAIR, {"text": 1, "text_pair": "a"}]}, "invalid_schema", "inputs[1].text", "string"),
+        ("/predict", {"inputs": [PAIR, 1]}, "invalid_schema", "inputs[1]", "[premise, hypothesis]"),
+        ("/predict", {"inputs": ["a[SEP]b", "c"]}, "invalid_schema", "inputs[1]", "with [SEP] once in it"),
+        ("/predict", {"inputs": "a[SEP] "}, "empty_text", "inputs", "one token"),
+        ("/predict", {"inputs": []}, "invalid_schema", "inputs", "a list of at least 2"),
         ("/predict", {"inputs": ["a"]}, "invalid_schema", "inputs", "a list of at least 2"),
         ("/predict", {"inputs": [PAIR, ["a", "b", "c"]]}, "invalid_schema", "inputs[1]", "a list of at most 2"),
         ("/predict", {"inputs": [PAIR, ["a", " "]]}, "empty_text", "inputs[1][1]", "at least one token"),
@@ -171,6 +247,16 @@ PAIR = ["a", "b"]
         ("/predict", {"inputs": [PAIR] * 9}, "too_many_pairs", "inputs", "at most 8"),
         ("/rerank", {"query": "a", "texts": "b"}, "invalid_schema", "texts", "expected a list, got a string"),
         ("/rerank", {"query": "a", "texts": []}, "empty_list", "texts", "got an empty list"),
+        ("/rerank", {"query": "a"}, "invalid_schema", "texts", "got no such field"),
+        ("/rerank", {"query": "a", "texts": ["b", " "]}, "empty_text", "texts[1]", "at least one token"),
+        ("/rerank", {"query": " ", "texts": ["b"], "on_empty": "null"}, "empty_text", "query", "at least one token"),
+        ("/rerank", {"query": "a", "texts": ["b"], "on_empty": "skip"}, "invalid_schema", "on_empty", "or 'null'"),
+        ("/embed_all", {"inputs": ["a", ""]}, "empty_text", "inputs[1]", "at least one token"),
+        ("/decode", {"ids": "a"}, "invalid_schema", "ids", "a list of token ids, or a list of such lists"),
+        ("/decode", {"ids": [0, -1]}, "invalid_schema", "ids[1]", "greater than or equal to 0, got -1"),
+        ("/decode", {"ids": [[0], [1, 10**9]]}, "invalid_schema", "ids", "numbers below"),
+        ("/decode", {"ids": [[0], 1]}, "invalid_schema", "ids[1]", "expected a list, got a number"),
+        ("/decode", {"ids": [[0]] * 9}, "too_many_texts", "ids", "at most 8"),
         ("/tokenize", {"inputs": "a" * 2001}, "text_too_long", "inputs", "at most 2000 characters"),
     ],
 )  # fmt: skip

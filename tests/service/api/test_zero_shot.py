@@ -44,6 +44,33 @@ def test_scores_are_the_pipelines(client: TestClient, engine: Engine, multi_labe
     assert multi_label or count == 1 or sum(found["scores"]) == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.parametrize("multi_label", [False, True, None])
+def test_in_the_shape_of_hugging_face(client: TestClient, multi_label: bool | None) -> None:
+    parameters = {"candidate_labels": CHOICES, "multi_label": multi_label}
+    found = client.post("/zero-shot", json={"inputs": TEXT, "parameters": parameters}).json()
+    own = {"text": TEXT, "labels": CHOICES, "multi_label": bool(multi_label)}
+    expected = client.post("/zero-shot", json=own).json()
+    assert [(entry["label"], entry["score"]) for entry in found] == list(
+        zip(expected["labels"], expected["scores"], strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "kind", "param"),
+    [
+        (None, "invalid_schema", "parameters"),
+        ({}, "invalid_schema", "parameters.candidate_labels"),
+        ({"candidate_labels": []}, "empty_list", "parameters.candidate_labels"),
+        ({"candidate_labels": ["a", " "]}, "empty_text", "parameters.candidate_labels[1]"),
+        ({"candidate_labels": ["a"] * 9}, "too_many_pairs", "parameters.candidate_labels"),
+        ({"candidate_labels": ["a"], "hypothesis_template": "b"}, "invalid_schema", "parameters.hypothesis_template"),
+        ({"candidate_labels": ["a"], "top_k": 1}, "invalid_schema", "parameters.top_k"),
+    ],
+)
+def test_mistakes_in_that_shape(client: TestClient, parameters: Any, kind: str, param: str) -> None:
+    check(client.post("/zero-shot", json={"inputs": TEXT, "parameters": parameters}), 422, kind, param)
+
+
 def test_the_default_template(client: TestClient) -> None:
     bare = client.post("/zero-shot", json={"text": TEXT, "labels": CHOICES}).json()
     template = {"hypothesis_template": "This example is {}."}
@@ -61,6 +88,9 @@ def test_impossible_labels_have_finite_scores(multi_label: bool) -> None:
     [
         ({"text": TEXT, "labels": []}, "empty_list", "labels"),
         ({"text": TEXT, "labels": ["a", " "]}, "empty_text", "labels[1]"),
+        ({"text": TEXT, "labels": ["a", "\x19"]}, "empty_text", "labels[1]"),
+        ({"text": TEXT, "labels": ["\N{COMBINING ACUTE ACCENT}"]}, "empty_text", "labels[0]"),
+        ({"text": TEXT, "labels": ["a", "\ufffd"]}, "empty_text", "labels[1]"),
         ({"text": TEXT, "labels": ["a"] * 9}, "too_many_pairs", "labels"),
         ({"text": " ", "labels": ["a"]}, "empty_text", "text"),
         ({"text": TEXT, "labels": "a"}, "invalid_schema", "labels"),

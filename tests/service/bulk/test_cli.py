@@ -49,7 +49,7 @@ def test_nobody_reads_standard_output_any_more(tmp_path: Path, tiny_bundle: Tiny
     [
         (["nowhere.jsonl"], "nowhere.jsonl: No such file or directory"),
         (["nowhere.parquet"], "nowhere.parquet: "),
-        (["pairs.txt"], "pairs.txt: expected a name that ends in .jsonl, .ndjson, .csv, .parquet"),
+        (["pairs.txt"], "pairs.txt: expected a name that ends in .jsonl, .ndjson, .csv, .tsv, .parquet"),
         (["-", "--input-format", "parquet"], "expected a file, got standard input"),
         (["-", "--output-format", "parquet"], "expected a file, got standard output"),
         (["-", "-o", "nowhere/out.jsonl"], "nowhere/out.jsonl: No such file or directory"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -60,7 +61,7 @@ def records(state: Path) -> int:
     return int(json.loads(state.read_text())["position"]["records"]) if state.exists() else 0
 
 
-@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet", "jsonl.gz"])
 def test_kill_9(tmp_path: Path, pairs: Path, whole: Path, tiny_bundle: TinyBundle, kind: str) -> None:
     out = tmp_path / f"out.{kind}"
     state = tmp_path / f"out.{kind}.partial.json"
@@ -77,8 +78,9 @@ def test_kill_9(tmp_path: Path, pairs: Path, whole: Path, tiny_bundle: TinyBundl
     assert done.returncode == 0
     assert "going on after record" in done.stderr
     assert "7 bad rows skipped" in done.stderr
-    if kind == "jsonl":
-        assert out.read_bytes() == (whole / "out.jsonl").read_bytes()
+    if kind.startswith("jsonl"):
+        found = gzip.decompress(out.read_bytes()) if kind.endswith(".gz") else out.read_bytes()
+        assert found == (whole / "out.jsonl").read_bytes()
     elif kind == "parquet":
         assert pq.read_table(out).equals(pq.read_table(whole / "out.parquet"))
     else:

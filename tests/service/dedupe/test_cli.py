@@ -17,12 +17,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from cmow.service.dedupe import options
+from tests.compression import COMPRESS, INFLATE
 from tests.service.dedupe.conftest import Dedupe
 from tests.tiny_bundle import WORDS, TinyBundle
 
 COMMAND = [sys.executable, "-W", "error", "-m", "cmow.service.dedupe.cli"]
 ROWS = [{"id": 7, "text": "a dog"}, {"id": 8, "text": "the man"}, {"id": 9, "text": "A  Dog"}]
 LEFT_OUT = {"id": 9, "text": "A  Dog", "cmow_row": 3, "cmow_duplicate_of": 1, "cmow_kept": "a dog", "cmow_score": 1.0}
+
+
+JSONL = "".join(json.dumps(row) + "\n" for row in ROWS)
+TSV = "id\ttext\n7\ta dog\n8\tthe man\n9\tA  Dog\n"
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -68,6 +73,44 @@ def test_parquet(tmp_path: Path, dedupe: Dedupe) -> None:
 def test_the_longest_is_kept(tmp_path: Path, dedupe: Dedupe) -> None:
     assert dedupe(write(tmp_path / "rows.jsonl", ROWS), "--keep", "longest", *outputs(tmp_path)) == 0
     assert [row["id"] for row in read(tmp_path / "out.jsonl")] == [8, 9]
+
+
+@pytest.mark.parametrize("compression", list(COMPRESS))
+@pytest.mark.parametrize(("kind", "content"), [("tsv", TSV), ("csv", TSV.replace("\t", ",")), ("jsonl", JSONL)])
+def test_compressed_in_and_out(tmp_path: Path, dedupe: Dedupe, kind: str, content: str, compression: str) -> None:
+    plain, packed = tmp_path / f"rows.{kind}", tmp_path / f"rows.{kind}.{compression}"
+    plain.write_text(content)
+    packed.write_bytes(COMPRESS[compression](content.encode()))
+    assert dedupe(plain, *outputs(tmp_path, kind)) == 0
+    assert dedupe(packed, "--block-rows", "2", *outputs(tmp_path, f"{kind}.{compression}")) == 0
+    for name in ("out", "left_out"):
+        written = INFLATE[compression]((tmp_path / f"{name}.{kind}.{compression}").read_bytes())
+        assert written == (tmp_path / f"{name}.{kind}").read_bytes()
+    assert written.count(b"\n") == 1 + (kind != "jsonl")
+
+
+@pytest.mark.parametrize(
+    ("content", "flags"),
+    [
+        (TSV.replace("\t", ";").encode(), ("--delimiter", ";")),
+        (b"sep=;\r\n" + TSV.replace("\t", ";").encode(), ()),
+        (TSV.replace("\t", ",").encode("utf-16"), ("--encoding", "utf-16")),
+        (b"a dog\nthe man\nA  Dog\n", ("--no-header",)),
+    ],
+)
+def test_cells_headers_and_encodings(tmp_path: Path, dedupe: Dedupe, content: bytes, flags: tuple[str, ...]) -> None:
+    (tmp_path / "rows.csv").write_bytes(content)
+    assert dedupe(tmp_path / "rows.csv", *flags, *outputs(tmp_path)) == 0
+    assert [(row["text"], row["cmow_row"]) for row in read(tmp_path / "out.jsonl")] == [("a dog", 1), ("the man", 2)]
+    assert [row["cmow_kept"] for row in read(tmp_path / "left_out.jsonl")] == ["a dog"]
+
+
+def test_flags_of_cells_where_only_one_of_two_files_has_cells(tmp_path: Path, dedupe: Dedupe) -> None:
+    (tmp_path / "known.csv").write_text("id;text\n1;A DOG\n", encoding="utf-16")
+    pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "rows.parquet")
+    flags = ["--delimiter", ";", "--encoding", "utf-16"]
+    assert dedupe(tmp_path / "rows.parquet", tmp_path / "known.csv", *flags, *outputs(tmp_path)) == 0
+    assert [row["id"] for row in read(tmp_path / "out.jsonl")] == [8]
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
@@ -132,6 +175,10 @@ def test_bad_rows(tmp_path: Path, dedupe: Dedupe, capsys: pytest.CaptureFixture[
         (["rows.jsonl", "-o", "x.jsonl", "--duplicates", "./x.jsonl"], "expected another file than --output"),
         (["rows.jsonl", "-o", "x.jsonl", "--known-field", "a"], "--known-field a: expected a second file, got none"),
         (["rows.csv", "-o", "x.jsonl", "--field", "a"], "expected a column a (see --field)"),
+        (["rows.csv", "-o", "x.jsonl", "--field", "TEXT"], "expected a column TEXT (use --field text)"),
+        (["rows.jsonl", "rows.csv", "-o", "x.jsonl", "--field", "TEXT"], "a column TEXT (use --known-field text)"),
+        (["rows.jsonl", "-o", "x.jsonl", "--delimiter", ";"], "--delimiter: expected CSV or TSV (see --input-format)"),
+        (["rows.jsonl", "-o", "x.jsonl", "--duplicates", "y.parquet.gz"], "y.parquet.gz: expected Parquet as it is"),
     ],
 )
 def test_what_cannot_start(

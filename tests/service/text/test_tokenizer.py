@@ -58,6 +58,14 @@ def test_same_as_the_library(tokenizer: Tokenizer, authority: tokenizers.Tokeniz
     assert packed.token_ids.dtype == packed.cu_seqlens.dtype == np.int64
 
 
+@settings(deadline=None)
+@given(text=st.text(st.characters(codec="utf-8"), max_size=60), most=st.integers(0, 20))
+def test_a_text_cut_to_some_tokens_has_these(tokenizer: Tokenizer, text: str, most: int) -> None:
+    shorter = tokenizer.cut(text, most)
+    assert text.startswith(shorter)
+    assert [token for token, *_ in tokenizer.spans(shorter)] == [token for token, *_ in tokenizer.spans(text)][:most]
+
+
 def test_the_stored_padding_and_truncation_are_ignored(tokenizer: Tokenizer) -> None:
     packed = tokenizer.encode(["dog", "dog " * 9, "dog " * 12, "dog " * 13, ""])
     assert packed.lengths.tolist() == [1, 9, 12, 12, 0]

@@ -81,7 +81,7 @@ def test_no_key_or_an_unknown_one(settings: Settings, engine: Engine, headers: A
 @pytest.mark.parametrize("protected", [False, True])
 def test_health_and_metrics_are_open_unless_protected(settings: Settings, engine: Engine, protected: bool) -> None:
     guarded = client(settings, engine, protect_health=protected, protect_metrics=protected)
-    for path in ("/health/live", "/health/ready", "/metrics"):
+    for path in ("/health", "/health/live", "/health/ready", "/v1/health", "/metrics"):
         assert guarded.get(path).status_code == (401 if protected else 200)
         assert guarded.get(path, headers={"X-API-Key": "first key"}).status_code == 200
     assert guarded.get("/metricsx").status_code == 401

@@ -109,7 +109,12 @@ def test_entailment_names_its_own_fields(client: TestClient) -> None:
         (b'{"sentence1": "\xff", "sentence2": "a"}', "UTF-8, got byte 0xff at 15"),
         (b'{"sentence1": "\xed\xa0\x80", "sentence2": "a"}', "byte 0xed at 15"),
         ('{"sentence1": "a", "sentence2": "b"}'.encode("utf-16"), "expected UTF-8"),
-        (b'\xef\xbb\xbf{"sentence1": "a", "sentence2": "b"}', "BOM"),
+        (b'\xef\xbb\xbf\xef\xbb\xbf{"sentence1": "a", "sentence2": "b"}', "Expecting value at character 0"),
+        (
+            b'{"sentence1": "a", "sentence2": "b", "sentence1": "c"}',
+            "expected each key of an object once, got 'sentence1'",
+        ),
+        (b'{"sentence1": {"a\xc3\xbc": 1, "a\\u00fc": 1}, "sentence2": "b"}', "'a\\xfc' twice"),
         (b'{"sentence1": "a\nb", "sentence2": "b"}', "control character"),
     ],
 )
@@ -131,6 +136,12 @@ def test_wrong_content_type(client: TestClient, content_type: str) -> None:
 def test_right_content_type(client: TestClient, content_type: str) -> None:
     content = b'{"sentence1": "a", "sentence2": "b"}'
     assert client.post("/similarity", content=content, headers={"content-type": content_type}).status_code == 200
+
+
+def test_a_byte_order_mark_is_left_out(client: TestClient) -> None:
+    body = b'{"sentence1": "a", "sentence2": "b"}'
+    plain, marked = (client.post("/similarity", content=mark + body, headers=JSON) for mark in (b"", b"\xef\xbb\xbf"))
+    assert (marked.status_code, marked.json()) == (200, plain.json())
 
 
 def test_unknown_path_and_method(client: TestClient) -> None:

@@ -1,13 +1,13 @@
-"""Data files: the documented format is read, everything else is named with its file and line."""
+"""Data folders: every labelled file is found once, and lines of running text are read or named."""
 
 import gzip
 import json
-import math
 from pathlib import Path
 
 import pytest
 
-from training.data.files import DataError, Pair, by_name, plain_sentences, read_pairs, split_files, task_sentences
+from training.data.files import SUFFIXES, DataError, by_name, plain_sentences, read_lines, split_files, suffix_of
+from training.data.sentences import task_sentences
 
 
 def write(path: Path, *rows: object) -> Path:
@@ -21,76 +21,50 @@ def pair(label: str = "neutral") -> dict[str, str]:
     return {"sentence1": "a", "sentence2": "b", "label": label}
 
 
-def test_labels_and_scores_are_read(tmp_path: Path) -> None:
-    path = write(tmp_path / "x.jsonl.gz", pair(), {"sentence1": "c", "sentence2": "d", "score": 3})
-    assert read_pairs(path) == [Pair("a", "b", label="neutral"), Pair("c", "d", score=3.0)]
+def test_splits_have_names_of_their_own() -> None:
+    names = {
+        "mnli/dev-matched": "nli/mnli/dev-matched.jsonl.gz",
+        "mnli/dev-mismatched": "nli/mnli/dev-mismatched.jsonl.gz",
+        "rte": "nli/rte/dev.jsonl.gz",
+        "mine/dev.csv": "nli/mine/dev.csv",
+        "mine/dev.jsonl": "nli/mine/dev.jsonl",
+        "nli/one/x/dev.csv": "nli/one/x/dev.csv",
+        "nli/two/x/dev.csv": "nli/two/x/dev.csv",
+    }
+    assert by_name(map(Path, names.values())) == {name: Path(path) for name, path in names.items()}
 
 
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ("{", r"x.jsonl.gz:2: expected a JSON object, found '{'"),
-        ("[1]", r":2: expected a JSON object, found list"),
-        ({"sentence1": "a", "label": "neutral"}, r":2: expected 'sentence2' to be a str, found None"),
-        ({"sentence1": "a", "sentence2": 7, "label": "neutral"}, r":2: expected 'sentence2' to be a str, found 7"),
-        ({"sentence1": "a", "sentence2": "b", "score": "high"}, r":2: expected 'score' to be a float, found 'high'"),
-        ({"sentence1": "a", "sentence2": "b", "score": math.nan}, r":2: expected 'score' to be finite, found nan"),
-        ({"sentence1": "a", "sentence2": "b", "score": 10**400}, r":2: expected 'score' to be a float, found 1000"),
-        ({"sentence1": "a", "sentence2": "\ud800"}, r":2: expected 'sentence2' to be Unicode, found half a character"),
-        ("[" * 100_000, r":2: expected a JSON object, found '\[\["),
-        ('{"score": ' + "1" * 5000 + "}", r":2: expected a JSON object, found '{\"score\""),
-        (pair("maybe"), r":2: expected a label of .*'neutral'.*, found 'maybe'"),
-    ],
-)
-def test_a_bad_row_is_named(tmp_path: Path, row: object, message: str) -> None:
-    path = write(tmp_path / "x.jsonl.gz", pair(), row)
-    with pytest.raises(DataError, match=message):
-        read_pairs(path, None if "score" in str(row) else ("neutral",))
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_format_is_found_in_folders_of_any_name(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"paraphrase/mine/deeper/train-part{suffix}"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    (path.parent / "train.txt").touch()
+    assert split_files(tmp_path, "train", ("paraphrase", "nli")) == [path]
+    assert suffix_of(path.with_name(path.name.upper())) == suffix
 
 
-def test_the_wanted_field_is_read(tmp_path: Path) -> None:
-    row = pair() | {"score": 4.5}
-    path = write(tmp_path / "x.jsonl.gz", row)
-    assert read_pairs(path, ("neutral",))[0].label == "neutral"
-    assert read_pairs(path)[0].score == 4.5
-    alone = write(tmp_path / "y.jsonl.gz", {key: value for key, value in row.items() if key != "label"})
-    with pytest.raises(DataError, match=":1: expected 'label' to be a str, found None"):
-        read_pairs(alone, ("neutral",))
-
-
-def test_splits_of_one_folder_have_names_of_their_own() -> None:
-    paths = [
-        Path("nli/mnli/dev-matched.jsonl.gz"),
-        Path("nli/mnli/dev-mismatched.jsonl.gz"),
-        Path("nli/rte/dev.jsonl.gz"),
-    ]
-    assert by_name(paths) == dict(zip(["mnli/dev-matched", "mnli/dev-mismatched", "rte"], paths, strict=True))
-
-
-def test_missing_empty_damaged_and_non_utf8_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected a gzip-compressed file, found none"):
-        read_pairs(tmp_path / "absent.jsonl.gz")
-    with pytest.raises(DataError, match="at least one row"):
-        read_pairs(write(tmp_path / "empty.jsonl.gz"))
-    whole = write(tmp_path / "cut.jsonl.gz", *[pair(str(number)) for number in range(1000)])
-    whole.write_bytes(whole.read_bytes()[:-100])
-    with pytest.raises(DataError, match="not readable as gzip-compressed UTF-8"):
-        read_pairs(whole)
-    whole.write_bytes(whole.read_bytes()[:50] + b"\xff" * 100)
-    with pytest.raises(DataError, match="not readable as gzip-compressed UTF-8"):
-        read_pairs(whole)
-    (tmp_path / "latin.jsonl.gz").write_bytes(gzip.compress('{"sentence1": "é"}'.encode("latin-1")))
-    with pytest.raises(DataError, match="not readable as gzip-compressed UTF-8"):
-        read_pairs(tmp_path / "latin.jsonl.gz")
+def test_lines_that_are_no_utf8_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt.gz"
+    path.write_bytes(gzip.compress(b"a\n" * 9 + "é\n".encode("latin-1")))
+    with pytest.raises(DataError, match=r"x.txt.gz:10: expected UTF-8, found byte 0xe9"):
+        list(read_lines(path))
+    path.write_bytes(gzip.compress("é\n".encode())[:-9])
+    with pytest.raises(DataError, match=r"x.txt.gz: expected gzip: Compressed file ended"):
+        list(read_lines(path))
+    with pytest.raises(DataError, match=r"absent: expected a file, found none"):
+        list(read_lines(tmp_path / "absent"))
 
 
 def test_sentences_come_from_training_splits_and_text_only(tmp_path: Path) -> None:
     write(tmp_path / "nli/x/train.jsonl.gz", pair())
     write(tmp_path / "nli/x/dev.jsonl.gz", {"sentence1": "held", "sentence2": "out", "label": "neutral"})
+    (tmp_path / "paraphrase/mine").mkdir(parents=True)
+    (tmp_path / "paraphrase/mine/train.csv").write_text("text1,text2,same\nc,d,1\n")
     write(tmp_path / "single/y/train-subset.jsonl.gz", {"sentence1": "alone", "label": "positive"})
     write(tmp_path / "text/captions.tsv.gz", "one\ttwo")
     write(tmp_path / "text/running.txt.gz", "three")
-    assert list(task_sentences(tmp_path)) == ["a", "b", "alone", "one", "two"]
+    assert list(task_sentences(tmp_path)) == ["a", "b", "c", "d", "alone", "one", "two"]
     assert list(plain_sentences(tmp_path)) == ["three"]
     assert [path.name for path in split_files(tmp_path, "dev", ("nli",))] == ["dev.jsonl.gz"]
     with pytest.raises(DataError, match="expected a data folder"):

@@ -83,5 +83,5 @@ def test_running_text_comes_from_a_folder_or_a_dataset(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_nothing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"absent.*: expected a folder with one of nli, similarity"):
+    with pytest.raises(DataError, match=r"absent.*: expected a folder with one of nli, paraphrase"):
         list(running_text(tmp_path / "absent", ""))

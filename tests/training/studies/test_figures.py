@@ -8,7 +8,7 @@ import pytest
 
 from training.data.files import DataError
 from training.pairs.calibrate import Reliability, reliability
-from training.studies.figures import FEWEST, draw_curves, draw_reliability, read_curves
+from training.studies.figures import FEWEST, draw_calibration, draw_curves, read_curves
 
 
 def test_curves_are_the_numbers_of_the_run(tmp_path: Path) -> None:
@@ -46,6 +46,6 @@ def test_bins_hold_what_falls_into_them() -> None:
 
 def test_bins_of_few_pairs_are_not_drawn() -> None:
     bins = Reliability(np.array([0.5, 0.9]), np.array([0.0, 0.8]), np.array([FEWEST - 1, FEWEST]))
-    (axes,) = draw_reliability({"snli": bins}).axes
+    (axes,) = draw_calibration({"snli": bins}).axes
     _, line = axes.lines
     assert line.get_xydata().tolist() == [[0.9, 0.8]]

@@ -1,0 +1,5 @@
+"""``python -m training.adapt``."""
+
+from training.adapt.command import main
+
+main()

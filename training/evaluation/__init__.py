@@ -1,0 +1,1 @@
+"""How good answers are: measures of scores and labels, tables and plots of them."""
