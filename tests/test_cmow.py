@@ -58,8 +58,8 @@ def in_a_process(code: str, **environment: str) -> str:
 
 
 def test_the_public_names() -> None:
-    classes = ["Claim", "CmowError", "Entailment", "Evidence", "Label", "Match", "Model", "Ranked", "Token"]
-    assert cmow.__all__ == [*classes, "load"]
+    names = ["Claim", "CmowError", "Duplicates", "Entailment", "Evidence", "Label", "Match", "Model", "Ranked", "Token"]
+    assert cmow.__all__ == [*names, "dedupe", "load"]
     assert dir(cmow) == sorted(cmow.__all__)
     for name in cmow.__all__:
         assert getattr(cmow, name).__doc__

@@ -22,6 +22,7 @@ from starlette.testclient import TestClient
 
 import cmow
 from cmow.service.bulk import cli
+from cmow.service.dedupe import cli as dedupe_cli
 from cmow.service.options.settings import Settings, setting_options
 from cmow.service.serve.app import create_app
 from export.ops import pairs_reference
@@ -86,7 +87,9 @@ def test_the_answer_is_the_one_printed(client: TestClient, command: str, answer:
 
 
 @pytest.mark.bundle
-@pytest.mark.parametrize("document", [README, ROOT / "docs/api.md"], ids=lambda path: str(path.name))
+@pytest.mark.parametrize(
+    "document", [README, ROOT / "docs/api.md", ROOT / "docs/dedupe.md"], ids=lambda path: str(path.name)
+)
 def test_its_python_runs(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = PYTHON.findall(document.read_text(encoding="utf-8"))
     exec(compile(code, str(document), "exec"), {})
@@ -101,7 +104,12 @@ def test_the_readme_is_one_page() -> None:
 
 def test_every_python_is_run() -> None:
     blocks = {document.name: len(PYTHON.findall(document.read_text(encoding="utf-8"))) for document in DOCUMENTS}
-    assert {name: count for name, count in blocks.items() if count} == {"README.md": 1, "api.md": 1, "ops.md": 2}
+    assert {name: count for name, count in blocks.items() if count} == {
+        "README.md": 1,
+        "api.md": 1,
+        "dedupe.md": 1,
+        "ops.md": 2,
+    }
 
 
 def test_the_lines_of_the_ops_are_the_references() -> None:
@@ -199,10 +207,11 @@ def test_its_links_lead_somewhere(document: Path) -> None:
 @by_document
 def test_its_flags_exist(document: Path) -> None:
     known = {f"--{option.name.replace('_', '-')}" for option in setting_options()} | {"--help"}
-    known |= {flag for action in cli._parser()._actions for flag in action.option_strings}
+    parsers = cli._parser(), dedupe_cli._parser()
+    known |= {flag for parser in parsers for action in parser._actions for flag in action.option_strings}
     text = document.read_text(encoding="utf-8")
     commands = re.findall(
-        r"^ {4}.*?\b(cmow-(?:serve|score)\b[^#\n|]*)|`(cmow-(?:serve|score)\b[^`]*)`", text, re.MULTILINE
+        r"^ {4}.*?\b(cmow-(?:dedupe|serve|score)\b[^#\n|]*)|`(cmow-(?:dedupe|serve|score)\b[^`]*)`", text, re.MULTILINE
     )
     if document.name not in OF_TRAINING_AND_COMPARISON:
         commands += [(flag, "") for flag in re.findall(r"`(--[^`]*)`", text)]

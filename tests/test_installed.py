@@ -41,7 +41,11 @@ def test_the_commands_and_the_model_are_installed() -> None:
     if not any(name.startswith("cmow/") for name in installed):
         pytest.skip("an editable install leads to the checkout and holds nothing")
     assert {"cmow/py.typed", "cmow/service/bundle/manifest.json", "cmow/service/page/assets/index.html"} <= installed
-    assert {Path(name).name for name in installed if name.startswith("../")} >= {"cmow-serve", "cmow-score"}
+    assert {Path(name).name for name in installed if name.startswith("../")} >= {
+        "cmow-dedupe",
+        "cmow-serve",
+        "cmow-score",
+    }
     assert not [name for name in installed if name.endswith((".cpp", ".h", ".cu", "CMakeLists.txt"))]
 
 

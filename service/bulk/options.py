@@ -1,29 +1,14 @@
-"""What the command line of ``cmow-score`` asks for, and which formats follow. Plain Python, so that help is quick."""
+"""What the command line of ``cmow-score`` asks for beyond its files. Plain Python, so that help is quick."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Literal
 
-from cmow.service.errors import UsageError
-from cmow.service.files.streams import Compression
+from cmow.service.files.options import FileOptions
 
 Task = Literal["similarity", "paraphrase", "relatedness", "entailment"]
-Format = Literal["jsonl", "csv", "tsv", "parquet"]
 
-STANDARD = "-"
-UTF_8 = "utf-8"
-FORMATS: dict[str, Format] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".parquet": "parquet",
-}
-COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
-TABLES: dict[Format, str] = {"csv": ",", "tsv": "\t"}  # with the delimiter of each
 FIELDS: dict[Task, tuple[str, str]] = {
     "similarity": ("sentence1", "sentence2"),
     "paraphrase": ("sentence1", "sentence2"),
@@ -32,92 +17,18 @@ FIELDS: dict[Task, tuple[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class BulkOptions:
+@dataclass(frozen=True, kw_only=True)
+class BulkOptions(FileOptions):
     """The flags of ``cmow-score`` that are no settings of the service; ``None`` is found from the others."""
 
-    input: str
     task: Task
-    output: str
-    fields: tuple[str, str] | None
-    input_format: Format | None
-    delimiter: str | None
-    header: bool
-    encoding: str
-    output_format: Format | None
-    prefix: str
+    fields: list[str] | None
     threshold: float | None
-    on_bad_row: Literal["stop", "skip"]
-    block_rows: int
     engine: Literal["local", "ray"]
     workers: int
-    max_line_bytes: int
-    restart: bool
-    overwrite: bool
-    progress: bool
-
-    @property
-    def input_name(self) -> str:
-        """The input in messages."""
-        return "standard input" if self.input == STANDARD else self.input
 
     @property
     def text_fields(self) -> tuple[str, str]:
         """The columns of the texts."""
-        return self.fields or FIELDS[self.task]
-
-    @property
-    def read_as(self) -> Format:
-        """The input's format, as asked or as its name ends; raises ``UsageError``."""
-        kind = self.input_format or _format(self.input)
-        if kind is None and self.input != STANDARD:
-            expected = f"{', '.join(FORMATS)}, or one of these and {' or '.join(COMPRESSIONS)}"
-            raise UsageError(f"{self.input}: expected a name that ends in {expected} (see --input-format)")
-        kind = kind or "jsonl"
-        if kind == "parquet" and compression_of(self.input) is not None:
-            raise UsageError(f"{self.input}: expected Parquet as it is, which compresses its own columns")
-        return kind
-
-    @property
-    def write_as(self) -> Format:
-        """The output's format: as asked, as its name ends, or as the input unless that cannot be written as a stream.
-
-        Raises ``UsageError``.
-        """
-        if self.output == STANDARD:
-            kind = self.output_format or (self.read_as if self.read_as in TABLES else "jsonl")
-            if kind == "parquet":
-                raise UsageError("Parquet cannot be written as a stream: expected a file, got standard output")
-            return kind
-        kind = self.output_format or _format(self.output) or self.read_as
-        if kind == "parquet":
-            if compression_of(self.output) is not None:
-                raise UsageError(f"{self.output}: expected Parquet as it is, which compresses its own columns")
-            require_pyarrow()
-        return kind
-
-    def check(self) -> None:
-        """Raise ``UsageError`` where a flag means nothing for the input's format."""
-        kind = self.read_as
-        if kind not in TABLES and (self.delimiter is not None or not self.header):
-            flag = "--no-header" if self.delimiter is None else "--delimiter"
-            raise UsageError(f"{flag}: expected CSV or TSV (see --input-format), got {kind}")
-        if kind == "parquet" and self.encoding != UTF_8:
-            raise UsageError(f"--encoding {self.encoding}: expected text, got Parquet")
-
-
-def compression_of(name: str) -> Compression | None:
-    """How the file ``name`` is compressed, as its name ends."""
-    return COMPRESSIONS.get(Path(name).suffix.lower())
-
-
-def _format(name: str) -> Format | None:
-    """The format of the file ``name``, as its name ends, compressed or not."""
-    path = Path(name)
-    return FORMATS.get((path if compression_of(name) is None else path.with_suffix("")).suffix.lower())
-
-
-def require_pyarrow() -> None:
-    """Raise ``UsageError`` where Parquet cannot be read or written."""
-    if find_spec("pyarrow") is None:
-        raise UsageError('Parquet needs pyarrow, which is not installed: pip install "cmow[parquet]"')
+        first, second = self.fields or FIELDS[self.task]
+        return first, second

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmow.service.bulk.scoring import ModelScorer, Scoring
+from cmow.service.bulk.spans import SpanReader
 from cmow.service.errors import BundleError
 from cmow.service.files.blocks import Block
 from cmow.service.files.parquet import to_block
 from cmow.service.files.readers import ReadOptions
-from cmow.service.files.spans import SpanReader
 from cmow.service.machine.cpu import limit_tokenizer_threads
 from cmow.service.model.bundle import Bundle, load_bundle
 from cmow.service.model.engine import Engine, EngineOptions

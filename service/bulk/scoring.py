@@ -53,7 +53,7 @@ class ModelScorer:
         return map(self._score, blocks)
 
     def _score(self, block: Block) -> ScoredBlock:
-        sentences = SentencePairs.of(block.pairs)
+        sentences = SentencePairs.of(block.texts)
         packed = self.model.engine.tokenizer.encode(sentences.texts)
         empty = packed.lengths[sentences.index] == 0
         good = ~empty.any(axis=1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 Row = dict[str, Any]
-Pair = tuple[str, str]
+RowTexts = tuple[str, ...]  # the one or two texts of a row
 Columns = dict[str, list[Any]]
 ColumnTypes = dict[str, Any]  # a type of Python, or a ``pyarrow.Field`` where the input has these
 
@@ -63,13 +63,13 @@ class BadRow:
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive records of the input. ``rows``, ``pairs`` and ``lines`` are its P good ones.
+    """Consecutive records of the input. ``rows``, ``texts`` and ``lines`` are its P good ones.
 
     ``records`` counts good and bad; ``size`` is what the block took of the input, in the reader's unit.
     """
 
     rows: Rows
-    pairs: list[Pair]
+    texts: list[RowTexts]
     lines: list[int]
     bad: list[BadRow]
     records: int
@@ -80,10 +80,10 @@ class Block:
         if not bad:
             return self
         left_out = {position for position, _ in bad}
-        kept = [position for position in range(len(self.pairs)) if position not in left_out]
+        kept = [position for position in range(len(self.texts)) if position not in left_out]
         return Block(
             self.rows.take(kept),
-            [self.pairs[position] for position in kept],
+            [self.texts[position] for position in kept],
             [self.lines[position] for position in kept],
             sorted([*self.bad, *(BadRow(self.lines[position], message) for position, message in bad)]),
             self.records,

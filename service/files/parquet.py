@@ -17,13 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cmow.service.errors import BulkError, RequestError, UsageError
-from cmow.service.files.blocks import BadRow, Block, Columns, ColumnTypes, Pair, Row, Rows, ScoredBlock
+from cmow.service.files.blocks import BadRow, Block, Columns, ColumnTypes, Row, Rows, RowTexts, ScoredBlock
 from cmow.service.files.readers import ReadOptions
 from cmow.service.files.rows import RowCheck
 
 GROUP_ROWS = 65_536  # rows of a row group: enough to compress well, few enough to hold
 
-TYPES = {str: pa.string(), float: pa.float64(), bool: pa.bool_()}
+TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
 @dataclass(frozen=True)
@@ -105,17 +105,17 @@ def reading(path: Path) -> Iterator[None]:
 
 def to_block(table: pa.Table, start: int, check: RowCheck) -> Block:
     """The rows of ``table``, of which the first is number ``start`` + 1."""
-    texts = table.select(list(check.fields)).to_pylist()
-    good, pairs, bad = list[int](), list[Pair](), list[BadRow]()
-    for position, row in enumerate(texts):
+    found = table.select(list(check.fields)).to_pylist()
+    good, texts, bad = list[int](), list[RowTexts](), list[BadRow]()
+    for position, row in enumerate(found):
         try:
-            pairs.append(check.pair(row))
+            texts.append(check.texts(row))
             good.append(position)
         except RequestError as error:
             bad.append(BadRow(start + position + 1, error.message))
     rows = TableRows(table).take(good) if bad else TableRows(table)
     lines = [start + position + 1 for position in good]
-    return Block(rows, pairs, lines, bad, table.num_rows, table.num_rows)
+    return Block(rows, texts, lines, bad, table.num_rows, table.num_rows)
 
 
 class ParquetEncoder:

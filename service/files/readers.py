@@ -10,7 +10,7 @@ from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from cmow.service.errors import BadRowError, MalformedBodyError, RequestError, SchemaError, UsageError
-from cmow.service.files.blocks import BadRow, Block, ColumnTypes, DictRows, Pair, Row
+from cmow.service.files.blocks import BadRow, Block, ColumnTypes, DictRows, Row, RowTexts
 from cmow.service.files.lines import Line, read_lines
 from cmow.service.files.rows import MOST_DEPTH, RowCheck, check_depth, check_unicode
 from cmow.service.text.strict_json import parse_json
@@ -84,7 +84,7 @@ class JsonlReader:
 class Table:
     """What stands between cells: ``delimiter`` if given, or what a first line ``sep=;`` says, or ``default``.
 
-    Without ``header`` the columns are the two texts.
+    Without ``header`` the columns are the texts.
     """
 
     delimiter: str | None
@@ -190,14 +190,14 @@ def _take(records: Iterator[Record], rows: int) -> list[Record]:
 
 
 def _block(records: list[Record], parse: Callable[[Any], Row], check: RowCheck) -> Block:
-    rows, pairs, lines, bad = list[Row](), list[Pair](), list[int](), list[BadRow]()
+    rows, texts, lines, bad = list[Row](), list[RowTexts](), list[int](), list[BadRow]()
     for record in records:
         try:
             row = parse(record.content)
-            pairs.append(check.pair(row))
+            texts.append(check.texts(row))
         except RequestError as error:
             bad.append(BadRow(record.line, error.message.removeprefix("body: ")))
         else:
             rows.append(row)
             lines.append(record.line)
-    return Block(DictRows(rows), pairs, lines, bad, len(records), sum(record.size for record in records))
+    return Block(DictRows(rows), texts, lines, bad, len(records), sum(record.size for record in records))

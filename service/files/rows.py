@@ -1,4 +1,4 @@
-"""One row of an input: its pair of texts, checked."""
+"""One row of an input: its texts, checked."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from itertools import chain
 from typing import Any
 
 from cmow.service.errors import InvalidTextError, SchemaError, UsageError
-from cmow.service.files.blocks import Pair, Row
+from cmow.service.files.blocks import Row, RowTexts
 from cmow.service.text.texts import check_characters
 
 MOST_DEPTH = 500  # of a row; half of what Python's recursion allows, of which the callers need some
 SHOWN = 60  # characters of a wrong value that a message repeats
-TAKEN = "expected no column {}, since the scores take its name (see --prefix)"
+TAKEN = "expected no column {}, since a new one takes its name (see --prefix)"
 
 
 @dataclass(frozen=True)
 class RowCheck:
-    """What every row must have: two texts under ``fields``, and no column that the scores will take."""
+    """What every row must have: one or two texts under ``fields``, and no column that a new one will replace."""
 
     fields: tuple[str, ...]
     max_text_chars: int
     taken: Collection[str]
+    flag: str = "--fields"  # that names them
 
     def header(self, where: str, names: Sequence[str]) -> None:
         """Check the columns of a whole file; raises ``UsageError``."""
@@ -41,21 +42,21 @@ class RowCheck:
         """What helps where ``names`` lack a field: those that are the same but for case, or other cells."""
         folded = {name.strip().casefold(): name for name in names}
         if all(field.casefold() in folded for field in self.fields):
-            return "use --fields " + " ".join(json.dumps(folded[field.casefold()])[1:-1] for field in self.fields)
+            spelled = (json.dumps(folded[field.casefold()])[1:-1] for field in self.fields)
+            return f"use {self.flag} {' '.join(spelled)}"
         one = len(names) == 1 and any(character in names[0] for character in ";\t|")
-        return "see --delimiter" if one else "see --fields"
+        return f"see {'--delimiter' if one else self.flag}"
 
-    def pair(self, row: Row) -> Pair:
+    def texts(self, row: Row) -> RowTexts:
         """The texts of ``row``; raises ``InvalidInputError``."""
         if taken := [name for name in self.taken if name in row]:
             raise SchemaError(TAKEN.format(taken[0]))
-        first, second = (self.text(row, field) for field in self.fields)
-        return first, second
+        return (*[self.text(row, field) for field in self.fields],)  # of a list: of a generator, more stays allocated
 
     def text(self, row: Row, field: str) -> str:
         """The text of ``row`` under ``field``; raises ``InvalidInputError``."""
         if field not in row:
-            raise SchemaError(f"{field}: expected a text, got no such column (see --fields)")
+            raise SchemaError(f"{field}: expected a text, got no such column (see {self.flag})")
         value = row[field]
         if not isinstance(value, str):
             raise SchemaError(f"{field}: expected a text, got {json.dumps(value, default=repr)[:SHOWN]}")

@@ -115,6 +115,15 @@ class PartialFile:
         self._write_state(position)
         self.position = position
 
+    def content(self) -> bytes:
+        """All that counts so far."""
+        return self._partial.read_bytes()[: self.position.bytes]
+
+    def discard(self) -> None:
+        """Remove what was written: ``output`` never appears."""
+        self._partial.unlink()
+        self._state.unlink(missing_ok=True)
+
     def finish(self, encoder: Encoder) -> None:
         """See ``Sink``."""
         encoder.finish(self._partial, self._output)

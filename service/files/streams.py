@@ -30,7 +30,7 @@ def inflated(stream: BinaryIO, compression: Compression, name: str) -> BinaryIO:
     if compression == "gzip":
         source, broken = gzip.GzipFile(fileobj=stream), (gzip.BadGzipFile, EOFError, zlib.error)
         return _buffered(lambda: _read(source, broken, f"{name}: expected gzip"))
-    zstd = _zstd()
+    zstd = require_zstd()
     frames = zstd.ZstdFile(stream)
     return _buffered(lambda: _read(frames, (zstd.ZstdError, EOFError), f"{name}: expected zstd"))
 
@@ -57,11 +57,12 @@ def recoded(stream: BinaryIO, encoding: str, name: str) -> BinaryIO:
 
 def compress(data: bytes, compression: Compression) -> bytes:
     """``data`` as a whole gzip member or zstd frame, of which a file may hold many."""
-    compressed: bytes = gzip.compress(data) if compression == "gzip" else _zstd().compress(data)
+    compressed: bytes = gzip.compress(data) if compression == "gzip" else require_zstd().compress(data)
     return compressed
 
 
-def _zstd() -> ModuleType:
+def require_zstd() -> ModuleType:
+    """The module of zstd; raises ``UsageError`` where it is not installed."""
     try:
         from backports import zstd
     except ImportError:

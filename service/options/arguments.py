@@ -30,12 +30,21 @@ def positive(text: str) -> float:
 
 def score(text: str) -> float:
     """A number from -1 to 1; raises ``ArgumentTypeError``."""
+    return _up_to_one(text, -1)
+
+
+def probability(text: str) -> float:
+    """A number from 0 to 1; raises ``ArgumentTypeError``."""
+    return _up_to_one(text, 0)
+
+
+def _up_to_one(text: str, least: int) -> float:
     try:
         number = float(text)
     except ValueError:
         number = inf
-    if not -1 <= number <= 1:
-        raise ArgumentTypeError(f"expected a number from -1 to 1, got {text[:40]!r}")
+    if not least <= number <= 1:
+        raise ArgumentTypeError(f"expected a number from {least} to 1, got {text[:40]!r}")
     return number
 
 

@@ -25,7 +25,7 @@ class SentencePairs:
     index: NDArray[np.int64]
 
     @classmethod
-    def of(cls, pairs: Iterable[tuple[str, str]]) -> SentencePairs:
+    def of(cls, pairs: Iterable[tuple[str, ...]]) -> SentencePairs:
         """``pairs`` [P] with every repeated sentence kept once, in the order of appearance."""
         rows: dict[str, int] = {}
         flat = [rows.setdefault(text, len(rows)) for pair in pairs for text in pair]

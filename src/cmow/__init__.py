@@ -14,15 +14,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from cmow.service.dedupe.duplicates import Duplicates, dedupe
     from cmow.service.errors import CmowError
     from cmow.service.model.model import Entailment, Label, Model, Ranked, Token
     from cmow.service.model.verdicts.claims import Claim, Evidence
     from cmow.service.model.verdicts.same import Match
 
-__all__ = ["Claim", "CmowError", "Entailment", "Evidence", "Label", "Match", "Model", "Ranked", "Token", "load"]
+__all__ = [
+    "Claim",
+    "CmowError",
+    "Duplicates",
+    "Entailment",
+    "Evidence",
+    "Label",
+    "Match",
+    "Model",
+    "Ranked",
+    "Token",
+    "dedupe",
+    "load",
+]
 
 _HERE = Path(__file__).parent
 _MODULES = {
+    "cmow.service.dedupe.duplicates": ("Duplicates", "dedupe"),
     "cmow.service.errors": ("CmowError",),
     "cmow.service.model.model": ("Entailment", "Label", "Model", "Ranked", "Token"),
     "cmow.service.model.verdicts.claims": ("Claim", "Evidence"),
@@ -57,7 +72,7 @@ def load(
 
 
 def __getattr__(name: str) -> Any:
-    """The public classes, imported when they are first asked for (PEP 562)."""
+    """The public names, imported when they are first asked for (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -19,10 +19,10 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
-from cmow.service.bulk.options import COMPRESSIONS
 from cmow.service.errors import BulkError
 from cmow.service.files.lines import MAX_LINE_BYTES
 from cmow.service.files.lines import read_lines as read_byte_lines
+from cmow.service.files.options import COMPRESSIONS
 from cmow.service.files.streams import inflated
 from training.errors import TrainingError
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cmow.service.errors import RequestError
-from cmow.service.files.blocks import Pair, Row
+from cmow.service.files.blocks import Row, RowTexts
 from cmow.service.files.lines import MAX_LINE_BYTES
 from cmow.service.files.readers import CsvReader, JsonlReader, Reader, ReadOptions, Table
 from cmow.service.files.rows import SHOWN, RowCheck
@@ -57,7 +57,7 @@ class Columns(NamedTuple):
 class LabelledRows:
     """P pairs of ``texts``, the label or score beside each as the file spells it, and its line (in Parquet its row)."""
 
-    texts: list[Pair]
+    texts: list[tuple[str, str]]
     values: list[str | float]
     lines: list[int]
 
@@ -70,9 +70,9 @@ class LabelledRows:
 class EveryRow(RowCheck):
     """Takes rows with any columns: which of these hold texts is seen once there is a row."""
 
-    def pair(self, row: Row) -> Pair:
-        """Two texts that nobody reads."""
-        return "", ""
+    def texts(self, row: Row) -> RowTexts:
+        """None yet."""
+        return ()
 
 
 CHECK = EveryRow(fields=(), max_text_chars=MAX_TEXT_CHARS, taken=())

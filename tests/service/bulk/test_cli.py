@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from cmow.service.bulk import options
-from cmow.service.bulk.run import BulkRun
 from cmow.service.bulk.scoring import LocalSource, ModelScorer, Scoring
+from cmow.service.files import options
 from cmow.service.files.encoders import JsonlEncoder
 from cmow.service.files.readers import JsonlReader, ReadOptions
 from cmow.service.files.rows import RowCheck
+from cmow.service.files.run import BulkRun
 from cmow.service.files.sinks import PartialFile
 from cmow.service.model.model import UNBOUNDED, Model
 from cmow.service.options.defaults import MODEL_OPTIONS
@@ -217,7 +217,9 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path, tiny_bundle: TinyBu
     watch = Watch(ModelScorer(Model(open_engine(tiny_bundle, "portable"), UNBOUNDED), Scoring("similarity", "cmow_")))
     with PartialFile(tmp_path / "out.jsonl", {}, restart=False) as sink:
         tracemalloc.start()
-        BulkRun("lines", LocalSource(reader, watch), JsonlEncoder(), sink, "stop", progress=False).run()
+        BulkRun(
+            "cmow-score", "pairs", "lines", LocalSource(reader, watch), JsonlEncoder(), sink, "stop", progress=False
+        ).run()
         tracemalloc.stop()
         assert sink.position.scored == blocks * rows
         assert sink.position.size == blocks * rows * len(Lines.LINE)

@@ -11,21 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.compression import COMPRESS, INFLATE
 from tests.service.bulk.conftest import Score
 
 PAIRS = [("A man is playing guitar.", "Somebody makes music"), ("it rains; not", "ünïcödé"), ("dog", "a\tdog, the man")]
 NAMES = ("sentence1", "sentence2")
-
-
-def zstd() -> Any:
-    return pytest.importorskip("backports.zstd", reason="the extra `zstd` is not installed")
-
-
-COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "zst": lambda data: bytes(zstd().compress(data))}
-INFLATE: dict[str, Callable[[bytes], bytes]] = {
-    "gz": gzip.decompress,
-    "zst": lambda data: bytes(zstd().decompress(data)),
-}
 
 
 def table(delimiter: str = ",", header: bool = True) -> str:

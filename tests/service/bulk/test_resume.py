@@ -16,9 +16,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from cmow.service.bulk.run import BulkRun
 from cmow.service.errors import UsageError
 from cmow.service.files.encoders import CsvEncoder
+from cmow.service.files.run import BulkRun
 from cmow.service.files.sinks import PartialFile, Position
 from tests.service.bulk.conftest import Score
 from tests.tiny_bundle import WORDS, TinyBundle
@@ -196,5 +196,5 @@ def test_a_header_without_rows_is_written_once(tmp_path: Path) -> None:
             encoder = CsvEncoder(sink.position.memory, ["a", "b"])
             source = SimpleNamespace(unit="B", total=0, scored=lambda skip: iter(()))
             sink.finish = lambda _: None  # type: ignore[method-assign]
-            BulkRun("none", source, encoder, sink, "stop", progress=False).run()
+            BulkRun("cmow-score", "pairs", "none", source, encoder, sink, "stop", progress=False).run()
     assert (tmp_path / "out.partial").read_text() == "a,b\n"

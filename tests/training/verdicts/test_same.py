@@ -15,8 +15,7 @@ from cmow.service.model.verdicts.same import probability
 from tests.tiny_bundle import TinyBundle, make_tiny_bundle
 from tests.training.tiny_project import sentences, write_data
 from training.pairs.calibrate import Judged
-from training.verdicts import __main__ as fit
-from training.verdicts import commands
+from training.verdicts import commands, fit
 from training.verdicts.commands import Command, Judgement, read_commands, scores
 from training.verdicts.same import contradictions, fit_same, least_cosine, same_sources
 
@@ -57,7 +56,7 @@ def test_the_command_rewrites_the_manifest_alone(tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     was = read_manifest(folder)
     for _ in range(2):  # the second time changes nothing
-        fit.main(fit.VerdictsConfig(write_data(tmp_path / "data"), folder))
+        fit.main(VerdictsConfig(write_data(tmp_path / "data"), folder))
     assert {path.name for path in folder.iterdir() if path.read_bytes() != before[path.name]} == {MANIFEST}
     manifest = load_bundle(folder).manifest
     assert manifest.same != was.same

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cmow.service.bulk.spans import SpanReader
 from cmow.service.errors import BulkError, UsageError
-from cmow.service.files.spans import SpanReader
 
 ROWS = 500
 
