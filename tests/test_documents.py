@@ -38,7 +38,7 @@ MODULE = re.compile(r"-m ((?:training|export|loadtest|cmow)(?:\.\w+)*)")
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]+)\)")
 PATH = re.compile(r"(?<![\w/.:-])((?:service|training|export|loadtest|tests|deploy|docs|src)/[\w./-]*\w)")
 FLAG = re.compile(r"(?<!\S)(--[a-z][\w-]*)")
-OF_TRAINING_AND_COMPARISON = ("training.md", "performance.md")  # whose flags belong to other commands
+OF_TRAINING_AND_COMPARISON = ("adapt.md", "training.md", "performance.md")  # whose flags belong to other commands
 FOLDERS = ("service", "training", "export", "loadtest")
 
 by_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.name))

@@ -16,6 +16,7 @@ from tests.tiny_bundle import TinyBundle, make_tiny_bundle
 from tests.training.tiny_project import sentences, write_data
 from training.pairs.calibrate import Judged
 from training.verdicts import commands, fit
+from training.verdicts.__main__ import VerdictsConfig
 from training.verdicts.commands import Command, Judgement, read_commands, scores
 from training.verdicts.same import contradictions, fit_same, least_cosine, same_sources
 
