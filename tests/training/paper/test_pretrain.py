@@ -26,6 +26,7 @@ from tests.training.tiny_project import (
 from training.data.files import DataError
 from training.data.recipe import Recipe
 from training.distill import DistillConfig
+from training.errors import StaleError
 from training.loop.parallel import Processes
 from training.paper.pretrain import PretrainConfig
 from training.student.model import CheckpointError, Student, load_student
@@ -118,10 +119,10 @@ def test_a_student_with_another_vocabulary_is_refused(config: PretrainConfig, tr
     tokenizer["model"]["vocab"]["guitars"] = tokenizer["model"]["vocab"].pop("guitar")
     (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
     with pytest.raises(VocabularyError, match=r"expected the vocabulary of .*bert, found .*'guitar'"):
-        pretrain(replace(onward, student=tmp_path), ALONE)
+        pretrain(replace(onward, student=tmp_path, out=tmp_path / "other"), ALONE)
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(BundleError, match="expected a Hugging Face tokenizer"):
-        pretrain(replace(onward, student=tmp_path), ALONE)
+        pretrain(replace(onward, student=tmp_path, out=tmp_path / "other"), ALONE)
 
 
 def test_text_that_cannot_be_learned_from_is_named(config: PretrainConfig, tmp_path: Path) -> None:
@@ -129,19 +130,19 @@ def test_text_that_cannot_be_learned_from_is_named(config: PretrainConfig, tmp_p
         pretrain(replace(config, sentences=3, out=tmp_path / "run"), ALONE)
     (tmp_path / "data/text").mkdir(parents=True)
     (tmp_path / "data/text/plain.txt.gz").write_bytes(gzip.compress(b"a man\n" * 100)[:-8])
-    with pytest.raises(DataError, match="not readable as gzip-compressed UTF-8"):
+    with pytest.raises(DataError, match="expected gzip"):
         pretrain(replace(config, data=tmp_path / "data", out=tmp_path / "run"), ALONE)
 
 
 def test_checkpoints_that_do_not_fit_are_named(config: PretrainConfig, trained: Student, tmp_path: Path) -> None:
     again = replace(config, out=tmp_path)
-    with pytest.raises(CheckpointError, match=r"begun with .* asked to go on with"):
+    with pytest.raises(StaleError, match=r"--seed was 0, is 1"):
         pretrain(replace(config, seed=1), ALONE)
+    (tmp_path / "run.json").write_bytes((config.out / "run.json").read_bytes())
     (tmp_path / "resume.pt").write_bytes((config.out / "resume.pt").read_bytes()[:5000])
     with pytest.raises(CheckpointError, match="expected a checkpoint that this stage wrote"):
         pretrain(again, ALONE)
     state = torch.load(config.out / "resume.pt", weights_only=True)
-    state["config"]["out"] = str(tmp_path)
     state["model"]["head.bias"] = state["model"]["head.bias"][:-1]
     torch.save(state, tmp_path / "resume.pt")
     with pytest.raises(CheckpointError, match=r"weights of another shape: .*head.bias"):
