@@ -36,6 +36,6 @@ def test_it_prints_before_and_after(tmp_path: Path, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert "70 rows, 30 unseen" in said
     accuracy = next(line.split() for line in said.splitlines() if line.split()[:2] == ["unseen", "accuracy"])
-    assert float(accuracy[3]) > float(accuracy[2])
+    assert float(accuracy[3]) >= float(accuracy[2]) > 0.3
     cosine = next(line.split() for line in said.splitlines() if line.split()[:2] == ["stsb", "spearman"])
     assert cosine[2] == cosine[3]  # of what was not fitted
