@@ -138,11 +138,12 @@ def test_the_documented_commands_say_what_to_score() -> None:
     ],
 )
 def test_what_cannot_work_ends_before_anything_is_scored(
-    options: dict[str, Path], message: str, tmp_path: Path
+    options: dict[str, Path], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = [tmp_path / "x.csv"] if "bundle" in options else []
-    with pytest.raises(SystemExit, match=f"^error: .*{message}"):
+    with pytest.raises(SystemExit, match="2"):
         main(EvaluateConfig(**options), files)
+    assert re.search(f"^error: .*{message}", capsys.readouterr().err, re.MULTILINE)
 
 
 def test_a_damaged_file_of_a_data_folder_is_named(engine: Engine, tmp_path: Path) -> None:

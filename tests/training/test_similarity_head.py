@@ -20,6 +20,7 @@ from training.bundle.projection import Projection, load_projection
 from training.bundle.scorer import Scorer
 from training.data.files import DataError
 from training.data.recipe import Recipe
+from training.errors import StaleError
 from training.similarity_head import SimilarityHeadConfig
 from training.student.model import CheckpointError
 from training.work.similarity_head import run
@@ -91,7 +92,7 @@ def test_a_killed_run_resumes_to_the_same_result(
 
 
 def test_other_options_are_refused(config: SimilarityHeadConfig, trained: Projection) -> None:
-    with pytest.raises(CheckpointError, match="begun with"):
+    with pytest.raises(StaleError, match=r"--margin was 0\.2, is 0\.5"):
         run(replace(config, margin=0.5))
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.training.tiny_project import write_data, write_teacher_cache
-from training.student.model import CheckpointError
+from training.errors import StaleError
 from training.student.product import hybrid_encode
 from training.studies.ablate_encoder import AblateEncoderConfig
 from training.work.studies.ablate_encoder import SHAPES, Shape, ShapedStudent, segment_maximum, segment_mean, table
@@ -83,5 +83,5 @@ def test_each_shape_is_distilled_once_and_has_its_line(tmp_path: Path) -> None:
     assert len(list(table(config, shapes))) == 2 + len(shapes)
     assert [path.stat().st_mtime_ns for path in config.out.rglob("metrics.jsonl")] == written
     for changed, wanted in ((replace(config, epochs=3), shapes), (config, {"another": Shape(8, 3)})):
-        with pytest.raises(CheckpointError, match=r"holds a run with .*, asked for"):
+        with pytest.raises(StaleError, match=r"made with others: --"):
             list(table(changed, wanted))
