@@ -37,7 +37,7 @@ from training.adapt.outcome import Answers, Outcome, kept, probabilities
 from training.adapt.stages import Stages
 from training.adapt.write import head_weights, write_with
 from training.bundle.from_bundle import encoder_from, initialisers
-from training.bundle.pairs import load_calibration, load_pairs
+from training.bundle.pairs import load_calibration, load_head, load_pairs
 from training.data.labelled import GOLD_FOLDERS, LabelledPairs
 from training.errors import TrainingError
 from training.evaluation.metrics import FloatArray
@@ -84,6 +84,8 @@ class Adaptation:
         self.engine = Engine(bundle, EngineOptions(threads=threads))
         self.tokenizer = Tokenizer(bundle.tokenizer_path, MAX_TOKENS)
         self.model = load_pairs(bundle.path).eval()
+        graph, prefix = GRAPHS[task]
+        load_head(self.model, self.task.head, prefix, initialisers(bundle, graph))
         self.calibration, rules = load_calibration(bundle.path)
         self.related = rules.relatedness
         self.begun = self.task.served(self.model, self.calibration)
@@ -95,8 +97,7 @@ class Adaptation:
 
     def fitted(self, own: LabelledPairs, dev: LabelledPairs | None) -> Adapted:
         """Fit to the pairs ``own``; ``dev`` ones choose and calibrate, or ``own`` ones held out in turn."""
-        _, general = self._general(learnt=True)
-        fit = Fit(self.task, self.begun, self._known("own", own), general, self.options)
+        fit = Fit(self.task, self.begun, self._known("own", own), self._learnt_general(), self.options)
         known = None if dev is None else self._known("dev", dev)
         parts = parts_of(fit.own, known, strata(self.name, own), self.options.seed)
         runs = [len(part.learnt) for part in parts if len(part.learnt)]
@@ -106,12 +107,12 @@ class Adaptation:
             head = fit.head(np.arange(len(own)), choice.check, progress)
         scale, shift = fitted_scale(self.task, choice.logits, choice.truth, with_shift=choice.check == 0)
         self.task.rescale(head, scale, shift)
-        scored = (dev or own).take(choice.scored)
+        scored = (own if dev is None else dev).take(choice.scored)
         found = probabilities(choice.logits * scale + shift)
         related = self._fitted_relatedness(found, scored)
         before = Answers(self.name, self.engine.answer(self.name, scored.texts), scored)
         after = replace(before, values=self._answers(found, scored, related))
-        outcome = Outcome("dev pairs" if dev else "held-out pairs", before, after)
+        outcome = Outcome("held-out pairs" if dev is None else "dev pairs", before, after)
         return Adapted(head, related, choice, outcome, self._kept(head, related))
 
     def write(self, adapted: Adapted, folder: Path, command: str) -> None:
@@ -130,12 +131,20 @@ class Adaptation:
         features = self._read(name, pairs)
         return Known(features, self.task.truth(features.pairs))
 
-    def _general(self, learnt: bool) -> tuple[LabelledPairs, Known]:
-        """General pairs to learn from, or those to score, with the logits before."""
+    def _learnt_general(self) -> Known:
+        """General pairs to learn from, with the logits before."""
+        features = self._read("general", self._general_pairs(learnt=True))
+        return Known(features, self._logits(self.begun, features))
+
+    @cached_property
+    def _scored_general(self) -> tuple[LabelledPairs, PairFeatures]:
+        """General pairs that nothing is learnt from."""
+        pairs = self._general_pairs(learnt=False)
+        return pairs, self._read("other_general", pairs)
+
+    def _general_pairs(self, learnt: bool) -> LabelledPairs:
         pairs = general_pairs(self.general, self.options.seed)
-        pairs = pairs.take(np.flatnonzero((np.arange(len(pairs)) % SCORED > 0) == learnt))
-        features = self._read("general" if learnt else "other_general", pairs)
-        return pairs, Known(features, self._logits(self.begun, features))
+        return pairs.take(np.flatnonzero((np.arange(len(pairs)) % SCORED > 0) == learnt))
 
     def _read(self, name: str, pairs: LabelledPairs) -> PairFeatures:
         known = PairSet.of(pairs, self.tokenizer)
@@ -164,8 +173,8 @@ class Adaptation:
 
     def _kept(self, head: nn.Sequential, related: Relatedness) -> str:
         """How far ``head`` answers as before where it should, in words."""
-        pairs, known = self._general(learnt=False)
-        found = probabilities(self._logits(head, known.features))
+        pairs, features = self._scored_general
+        found = probabilities(self._logits(head, features))
         return kept(self.name, self.engine.answer(self.name, pairs.texts), self._answers(found, pairs, related))
 
     def _manifest(self, adapted: Adapted, command: str) -> Manifest:
@@ -182,8 +191,8 @@ class Adaptation:
 
     def _verify(self, adapted: Adapted, served: Engine) -> None:
         """Raise ``TrainingError`` unless ``served`` answers as torch does, and as before where nothing was fitted."""
-        pairs, known = self._general(learnt=False)
-        expected = self._answers(probabilities(self._logits(adapted.head, known.features)), pairs, adapted.related)
+        pairs, features = self._scored_general
+        expected = self._answers(probabilities(self._logits(adapted.head, features)), pairs, adapted.related)
         error = float(np.abs(served.answer(self.name, pairs.texts) - expected).mean())
         if not error <= SERVED_BOUND:
             raise TrainingError(f"expected answers within {SERVED_BOUND} of those fitted, found {error:.3f}")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from hashlib import blake2b, file_digest
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 
-from cmow.service.model.bundle import MANIFEST, Bundle, load_bundle
+from cmow.service.model.bundle import MANIFEST, load_bundle
 from cmow.service.options.defaults import BUNDLE
 from training.adapt.adaptation import Adaptation, Adapted
 from training.adapt.checks import check
@@ -21,6 +20,7 @@ from training.adapt.plot import plot
 from training.adapt.stages import Stages
 from training.data.atomic import make_folder
 from training.data.files import DataError
+from training.data.identity import Identity, recorded
 from training.data.labelled import LabelledPairs
 
 PLOT = "adaptation.png"
@@ -33,7 +33,7 @@ def adapt(config: AdaptConfig) -> Adapted:
     """
     check_output(config)
     bundle = load_bundle(config.bundle)
-    stages = stages_of(config, bundle)
+    stages = stages_of(config)
     options = FitOptions(steps=config.steps, seed=config.seed)
     adaptation = Adaptation(bundle, config.task, options, stages, config.general, config.threads)
     own, dev = (
@@ -78,19 +78,13 @@ def check_output(config: AdaptConfig) -> None:
     make_folder(config.output)
 
 
-def stages_of(config: AdaptConfig, bundle: Bundle) -> Stages:
+def stages_of(config: AdaptConfig) -> Stages:
     """What is kept of this run until it ends, told apart from others by all that its result depends on."""
-    known = {name: str(value) for name, value in asdict(config).items() if name not in ("threads", "replace", "output")}
-    known["bundle"] = json.dumps({name: entry.sha256 for name, entry in sorted(bundle.manifest.files.items())})
-    for name, path in (("pairs", config.pairs), ("dev", config.dev)):
-        known[name] = digest(path) if path else ""
-    return Stages(config.output / ".fitting", blake2b(json.dumps(known).encode()).hexdigest())
-
-
-def digest(path: Path) -> str:
-    """Of the file ``path``; raises ``DataError`` where there is none that can be read."""
-    try:
-        with path.open("rb") as file:
-            return file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: expected a file that can be read: {error.strerror}") from error
+    options = {name: value for name, value in recorded(config).items() if name not in ("output", "replace")}
+    files = [path for path in (config.pairs, config.dev, config.bundle / MANIFEST) if path]
+    for path in files:
+        if not path.is_file():
+            raise DataError(f"{path}: expected a file, found {'a folder' if path.exists() else 'none'}")
+    known = Identity.of(options, files)
+    parts = [known.options, {path: state.digest for path, state in known.files.items()}]
+    return Stages(config.output / ".fitting", blake2b(json.dumps(parts).encode()).hexdigest())

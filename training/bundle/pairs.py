@@ -116,6 +116,15 @@ def _head(head: str, prefix: str, kept: Kept) -> Kept:
     }
 
 
+def load_head(model: PairModel, head: str, prefix: str, kept: Kept) -> None:
+    """Give the head of ``model`` so called the weights that a graph has ``kept`` under ``prefix``.
+
+    Paraphrase and relatedness are one head, of which an adapted bundle has one for each graph.
+    """
+    weights = {name: torch.from_numpy(np.array(values)).float() for name, values in _head(head, prefix, kept).items()}
+    model.load_state_dict(weights, strict=False)
+
+
 def balance_of(kept: Mapping[str, NDArray[Any]], prefix: str) -> NDArray[np.float32]:
     """What a head's features [F] are multiplied with before they are rounded; ones where they are not."""
     features = len(kept[f"{prefix}.0.weight"])

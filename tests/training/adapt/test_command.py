@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from cmow.service.model.bundle import ENTAILMENT, PARAPHRASE, WEIGHTS, load_bundle
 from cmow.service.model.engine import Engine
@@ -18,7 +19,9 @@ from tests.test_bundled_model import COOKING, FOOTBALL
 from training.adapt import command
 from training.adapt.adaptation import Adaptation, Adapted
 from training.adapt.command import adapt
+from training.adapt.heads.fit import FitOptions
 from training.adapt.options import AdaptConfig
+from training.adapt.stages import Stages
 from training.bundle.from_bundle import initialisers
 from training.command.start import start
 
@@ -136,17 +139,31 @@ def test_scores_are_fitted_and_a_dev_file_chooses(
     np.testing.assert_array_equal(served.answer("paraphrase", texts), shipped.answer("paraphrase", texts))
 
 
+def test_a_head_is_read_from_its_own_graph(tmp_path: Path) -> None:
+    """Relatedness begins where it was, though the paraphrase head beside it has been fitted."""
+    rows = [*ROWS, *((f"Today: {one}", other, label) for one, other, label in ROWS)]
+    fitted = _config(tmp_path, _write(tmp_path / "mine.csv", "paraphrase", rows), "paraphrase")
+    adapt(fitted)
+    begun = [
+        Adaptation(load_bundle(path), task, FitOptions(), Stages(tmp_path / "stages", "one"), 0).begun[0].weight
+        for path in (BUNDLE, fitted.output)
+        for task in ("relatedness", "paraphrase")
+    ]
+    assert torch.equal(begun[0], begun[2])
+    assert not torch.equal(begun[1], begun[3])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["missing.csv"], "error: missing.csv: expected a file that can be read: No such file or directory"),
+        (["missing.csv"], "error: missing.csv: expected a file, found none"),
         (["mine.csv", "--output", "shipped"], "expected another folder than that of the bundle to begin with"),
         (["mine.csv", "--output", "mine.csv"], "expected a folder that can be written, got mine.csv"),
         (["mine.csv", "mine.csv"], "unrecognized arguments: mine.csv"),
         (["one.csv"], "error: one.csv: expected rows of at least two labels or scores, found paraphrase in all"),
         (["few.csv"], "error: few.csv: expected at least 10 labelled rows, found 4"),
         (["mine.csv", "--fields", "a", "b", "c"], "expected a column a (see --fields A B LABEL), found text1, text2"),
-        (["mine.csv", "--dev", "missing.csv"], "error: missing.csv: expected a file that can be read"),
+        (["mine.csv", "--dev", "missing.csv"], "error: missing.csv: expected a file, found none"),
         (["mine.csv", "--bundle", "nowhere"], "error: expected a bundle folder at nowhere, found nothing"),
     ],
 )
