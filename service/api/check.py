@@ -9,7 +9,7 @@ from cmow.service.errors import SchemaError
 from cmow.service.model.verdicts.claims import Checked, Claim, ClaimLabel
 from cmow.service.text.texts import TextList
 from cmow.service.web.dependencies import SCORING_ERRORS, CallerDep, Payload, SchedulerDep, reads
-from cmow.service.web.schemas import Texts
+from cmow.service.web.schemas import Text, Texts
 from cmow.service.web.validation import Wire, parse
 
 router = APIRouter()
@@ -34,7 +34,7 @@ class CheckRequest(Wire):
     evidence: Texts | None = Field(None, description="the same under another name")
     claims: Texts | None = Field(None, description="each is checked by itself")
     claim: Texts | None = Field(None, description="the same under another name")
-    answer: str | None = Field(None, description="a text of which each sentence is a claim")
+    answer: Text | None = Field(None, description="a text of which each sentence is a claim")
 
 
 class CheckEvidence(Wire):

@@ -117,7 +117,7 @@ async def embeddings(payload: Payload, scheduler: SchedulerDep, caller: CallerDe
     model = scheduler.model
     model.check_name(request.model)
     model.check_dimensions(request.dimensions)
-    texts = await scheduler.shorten(caller, TextList("input", request.input), request.truncate_prompt_tokens)
+    texts = await scheduler.cut_to_tokens(caller, TextList("input", request.input), request.truncate_prompt_tokens)
     embedded = await scheduler.score(caller, model.texts(TextList("input", texts), request.long_texts))
     vectors, encoding = shorten(embedded.values, request.dimensions), request.embedding_type or request.encoding_format
     return EmbeddingsResponse(data=_data(vectors, encoding), model=model.name, usage=Usage.of(embedded))

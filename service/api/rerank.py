@@ -158,7 +158,7 @@ class Rank(Wire):
 async def rerank(payload: Payload, scheduler: SchedulerDep, caller: CallerDep) -> RerankResponse | list[Rank]:
     """Documents (or texts) by their similarity to a query, the best first."""
     if isinstance(payload, dict) and "documents" in payload:
-        return await _rank_documents(payload, scheduler, caller)
+        return await rerank_documents(payload, scheduler, caller)
     return await _rank_texts(payload, scheduler, caller)
 
 
@@ -176,15 +176,11 @@ async def rerank(payload: Payload, scheduler: SchedulerDep, caller: CallerDep) -
 )
 async def rerank_documents(payload: Payload, scheduler: SchedulerDep, caller: CallerDep) -> RerankResponse:
     """Documents by their similarity to a query, the best first."""
-    return await _rank_documents(payload, scheduler, caller)
-
-
-async def _rank_documents(payload: Any, scheduler: Scheduler, caller: Caller) -> RerankResponse:
     request = parse(RerankRequest, payload)
     model, texts = scheduler.model, _texts(request.documents)
     model.check_name(request.model)
-    query = await scheduler.shorten(caller, TextList("query", request.query), request.truncate_prompt_tokens)
-    documents = await scheduler.shorten(caller, TextList("documents", texts), request.tokens_per_document)
+    query = await scheduler.cut_to_tokens(caller, TextList("query", request.query), request.truncate_prompt_tokens)
+    documents = await scheduler.cut_to_tokens(caller, TextList("documents", texts), request.tokens_per_document)
     sides = Sides(query, documents, ("query", "documents"))
     scored = await _score(scheduler, caller, sides, request.long_texts, request.on_empty)
     return RerankResponse(

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from cmow.service.model.verdicts.same import Reason, Thresholds
 from cmow.service.text.pairs import Sides
 from cmow.service.web.dependencies import SCORING_ERRORS, CallerDep, Payload, SchedulerDep, reads
-from cmow.service.web.schemas import Usage
+from cmow.service.web.schemas import Text, TextItems, Usage
 from cmow.service.web.validation import Wire, parse
 
 router = APIRouter()
@@ -31,8 +31,8 @@ class SameRequest(Wire):
         }
     )
 
-    query: str
-    candidates: list[str] = Field(fail_fast=True)
+    query: Text
+    candidates: TextItems
     thresholds: SameThresholds | None = None
 
 

@@ -63,8 +63,8 @@ async def score(payload: Payload, scheduler: SchedulerDep, caller: CallerDep) ->
     model = scheduler.model
     model.check_name(request.model)
     most = request.truncate_prompt_tokens
-    left = await scheduler.shorten(caller, TextList("text_1", request.text_1), most)
-    right = await scheduler.shorten(caller, TextList("text_2", request.text_2), most)
+    left = await scheduler.cut_to_tokens(caller, TextList("text_1", request.text_1), most)
+    right = await scheduler.cut_to_tokens(caller, TextList("text_2", request.text_2), most)
     work = model.pairs("similarity", Sides(left, right, ("text_1", "text_2")), request.long_texts)
     scored = await scheduler.score(caller, work)
     return ScoreResponse(

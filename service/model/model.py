@@ -173,7 +173,7 @@ class Model:
         ``paraphrase`` and that of a contradiction at most ``contradiction``; the bundle has the defaults.
         """
         thresholds = Thresholds.of(self.manifest.same, similarity, paraphrase, contradiction)
-        sides = Sides(query, _listed(candidates, "candidates"), ("query", "candidates"))
+        sides = Sides(_text(query, "query"), _listed(candidates, "candidates"), ("query", "candidates"))
         return self.follow(self.same_steps(sides, thresholds, _long(truncate))).matches
 
     def check(self, sources: Any, claims: Any = None, answer: str | None = None) -> list[Claim]:
@@ -185,7 +185,8 @@ class Model:
             found = "neither" if claims is None else "both"
             raise SchemaError(f"claims: expected either claims or an answer, got {found}", "claims")
         given = TextList("sources", as_texts(sources, "sources"))
-        asked = TextList("claims", as_texts(claims, "claims")) if answer is None else TextList("answer", answer)
+        named = ("claims", as_texts(claims, "claims")) if answer is None else ("answer", _text(answer, "answer"))
+        asked = TextList(*named)
         return self.follow(self.check_steps(given, asked, split=answer is not None)).claims
 
     def tokenize(self, texts: Any) -> list[list[Token]]:
@@ -303,6 +304,13 @@ def _listed(texts: Any, name: str) -> Sequence[str]:
     """``texts`` of the field ``name``; a string is one of them."""
     found = as_texts(texts, name)
     return [found] if isinstance(found, str) else found
+
+
+def _text(value: Any, name: str) -> str:
+    """``value`` of the field ``name``, which takes one text."""
+    if not isinstance(value, str):
+        raise SchemaError(f"{name}: expected a string, got {type(value).__name__}", name)
+    return value
 
 
 def _long(truncate: bool) -> LongTexts:

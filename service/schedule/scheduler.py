@@ -17,7 +17,7 @@ from cmow.service.schedule.admission import Admission
 from cmow.service.schedule.batcher import Batcher
 from cmow.service.schedule.caller import Caller
 from cmow.service.schedule.job import Job
-from cmow.service.text.texts import TextList, Texts, check_characters
+from cmow.service.text.texts import TextList, Texts, check_characters, check_count
 from cmow.service.text.tokenizer import PackedTokens, Part
 
 T = TypeVar("T")
@@ -87,13 +87,14 @@ class Scheduler:
             work.check(Part(packed, 0, len(packed)))
             return await self._on_thread(self._call_threads, caller, partial(compute, packed))
 
-    async def shorten(self, caller: Caller, texts: TextList, most: int | None) -> Texts:
-        """Each of ``texts`` cut to ``most`` tokens; as it is for ``None`` and -1. Raises ``InvalidTextError``."""
+    async def cut_to_tokens(self, caller: Caller, texts: TextList, most: int | None) -> Texts:
+        """Each of ``texts`` cut to ``most`` tokens; as it is for ``None`` and -1. Raises ``InvalidInputError``."""
         if most is None or most < 0:
             return texts.value
+        check_count(texts.name, len(texts.texts), self.model.limits.max_pairs)
         check_characters(texts.positions(), self.model.limits.max_request_chars)
         cut = self.model.engine.tokenizer.cut
-        found = await self._on_thread(self._tokeniser_thread, caller, lambda: [cut(text, most) for text in texts.texts])
+        found = await self.call(caller, len(texts.texts), lambda: [cut(text, most) for text in texts.texts])
         return found[0] if isinstance(texts.value, str) else found
 
     async def _read(self, job: Job) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections import Counter
 from typing import Any, NoReturn
 
 from cmow.service.errors import MalformedBodyError
@@ -46,8 +47,7 @@ def _distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of ``members``; of two values under one key no rule says which is meant."""
     found = dict(members)
     if len(found) < len(members):
-        keys = [key for key, _ in members]
-        key = next(key for key in keys if keys.count(key) > 1)
+        ((key, _),) = Counter(key for key, _ in members).most_common(1)
         raise MalformedBodyError(f"body: expected each key of an object once, got {key[:SHOWN]!a} twice")
     return found
 

@@ -99,6 +99,7 @@ def test_the_last_of_many_sentences_is_read(model: Model) -> None:
         ({"sources": "a", "answer": "\n"}, EmptyTextError, "answer: expected text with at least one sentence"),
         ({"sources": "a" * 100_001, "claims": "b"}, TextTooLongError, "sources: expected at most 100000 characters"),
         ({"sources": "a", "claims": "b " * 300}, TextTooLongError, "claims: expected at most 256 tokens"),
+        ({"sources": "a man", "answer": 5}, SchemaError, "answer: expected a string, got int"),
     ],
 )
 def test_mistakes(model: Model, arguments: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -132,3 +132,8 @@ def test_a_match_is_a_plain_record(model: Model) -> None:
     (match,) = model.same(QUERY, QUERY, -1, 0, 1)
     assert match == Match(0, QUERY, True, match.similarity, match.paraphrase, match.contradiction, None)
     assert isinstance(match.similarity, float)
+
+
+def test_a_list_is_no_query(model: Model) -> None:
+    with pytest.raises(SchemaError, match="query: expected a string, got list"):
+        model.same(["a man", "music"], ["a dog", "it rains"])  # type: ignore[arg-type]
