@@ -62,16 +62,8 @@ def parse_options(kind: type[T], arguments: list[str] | None = None, defaults: M
     """
     parser = _parser(kind)
     parser.set_defaults(**(defaults or {}))
-    return _checked(parser, kind(**vars(parser.parse_args(arguments))))
-
-
-def parse_options_and_files(kind: type[T], what: str, arguments: list[str] | None = None) -> tuple[T, list[Path]]:
-    """The same, and the files that are named beside the options; help says ``what`` they are."""
-    parser = _parser(kind)
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help=what)
-    named = vars(parser.parse_intermixed_args(arguments))
-    files: list[Path] = named.pop("files")
-    return _checked(parser, kind(**named)), files
+    # Files may stand anywhere between options.
+    return _checked(parser, kind(**vars(parser.parse_intermixed_args(arguments))))
 
 
 def _parser(kind: type) -> ArgumentParser:
@@ -119,8 +111,7 @@ def _flag(name: str) -> str:
 def _add_option(parser: ArgumentParser, known: Field[Any], hint: Any) -> None:
     """A flag for the field ``known`` of type ``hint``; that of a switch that is on has another one to turn it off."""
     if known.metadata.get("positional"):
-        optional = {} if known.default is MISSING else {"nargs": "?", "default": known.default}
-        parser.add_argument(known.name, help=known.metadata.get("help"), **optional, **_values(hint))
+        parser.add_argument(known.name, help=known.metadata.get("help"), **(_values(hint) | _optional(known)))
         return
     flags = dict.fromkeys([_flag(known.name), f"--{known.name}"])
     given: dict[str, Any] = {"help": known.metadata.get("help"), "dest": known.name}
@@ -132,6 +123,13 @@ def _add_option(parser: ArgumentParser, known: Field[Any], hint: Any) -> None:
     if known.default is True:
         off = dict.fromkeys([f"--no-{known.name.replace('_', '-')}", f"--no_{known.name}"])
         parser.add_argument(*off, dest=known.name, action="store_false", help=f"turn {_flag(known.name)} off")
+
+
+def _optional(known: Field[Any]) -> dict[str, Any]:
+    """What ``add_argument`` needs for a positional value, or any number of them, that may be left out."""
+    if known.default_factory is not MISSING:
+        return {"nargs": "*", "default": known.default_factory()}
+    return {} if known.default is MISSING else {"nargs": "?", "default": known.default}
 
 
 def _values(hint: Any) -> dict[str, Any]:

@@ -10,7 +10,6 @@ cost the op more than sgemm.
 
 from __future__ import annotations
 
-import json
 import statistics
 import tempfile
 from collections.abc import Mapping
@@ -36,6 +35,7 @@ from export.graphs.session import bound_run, open_session
 from export.ops.hybrid_body import hybrid_encode_function
 from export.ops.op_model import op_model
 from export.ops.tables import Arrays, bundle_tables
+from training.data.atomic import write_json
 from training.errors import TrainingError
 from training.loop.machine import machine
 
@@ -162,9 +162,7 @@ def bench(config: BenchConfig) -> dict[str, Any]:
 
 def main(config: BenchConfig) -> None:
     """Bench, print, and write JSON where asked to."""
-    if config.json is not None:
-        config.json.parent.mkdir(parents=True, exist_ok=True)  # now, not when all is measured
     report = bench(config)
     print_report(report, config)
     if config.json is not None:
-        config.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_json(config.json, report)

@@ -7,7 +7,6 @@ single texts is called once for each sentence of the batch.
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -27,6 +26,7 @@ from export.graphs.session import open_session
 from export.ops.op_model import op_model
 from export.ops.tables import bundle_tables
 from export.work.bench import about_machine
+from training.data.atomic import write_json
 from training.errors import TrainingError
 
 Encode = Callable[[list[str]], PackedTokens]
@@ -134,4 +134,4 @@ def main(config: TextBenchConfig) -> None:
     report = bench(config)
     print_report(report, config)
     if config.json is not None:
-        config.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_json(config.json, report)

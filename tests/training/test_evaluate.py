@@ -15,11 +15,13 @@ from cmow.service.model.engine import Engine
 from tests.tiny_bundle import make_tiny_bundle
 from tests.training.data.written import write_labelled
 from tests.training.tiny_project import labelled, write_data, write_rows
+from training.command.start import start
 from training.data.files import NLI_LABELS, PARAPHRASE_LABELS, DataError
 from training.data.labelled import label_names, read_labelled
 from training.data.reading import Reading
-from training.evaluate import EvaluateConfig, Evaluated, dev_metrics, evaluate, main, pair_files
-from training.options import parse_options_and_files
+from training.evaluate import EvaluateConfig
+from training.options import parse_options
+from training.work.evaluate import Evaluated, dev_metrics, evaluate, main, pair_files
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +91,7 @@ def test_files_of_ones_own(bundle: Path, tmp_path: Path, capsys: pytest.CaptureF
     bad = write_labelled(tmp_path / "d", ".jsonl", labelled((*NLI_LABELS, "perhaps"), 12, 4))
     out, plot = tmp_path / "out/scores.json", tmp_path / "out/plot.html"
     with pytest.raises(SystemExit) as end:
-        main(EvaluateConfig(bundle=bundle, json=out, plot=plot), [good[0], bad, *good[1:]])
+        main(EvaluateConfig(bundle=bundle, json=out, plot=plot, files=[good[0], bad, *good[1:]]))
     assert end.value.code == 2
     shown = capsys.readouterr()
     assert f"error: {bad}: expected labels by name or scores with decimals, found contradiction" in shown.err
@@ -122,28 +124,28 @@ def test_the_documented_commands_say_what_to_score() -> None:
     commands = re.findall(r"^    python -m training.evaluate (.*)$", text, re.MULTILINE)
     assert len(commands) > 3
     for command in commands:
-        config, files = parse_options_and_files(EvaluateConfig, "files", command.split())
-        assert bool(files) != (config.data is not None)
+        config = parse_options(EvaluateConfig, command.split())
+        assert bool(config.files) != (config.data is not None)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "expected labelled files or --data, found neither"),
-        ({"data": Path("absent")}, r"absent: expected files named .jsonl.* below this folder, found none"),
-        ({"plot": Path("plot.pdf")}, r"--plot: expected a name that ends in .png, .html, .svg, found plot.pdf"),
-        ({"json": Path("/dev/null/scores.json")}, r"scores.json: expected a file that can be written: .*File exists"),
-        ({"json": Path("/dev")}, r"/dev: expected a file that can be written, found none"),
-        ({"bundle": Path("absent")}, "absent"),
+        ([], "error: expected labelled files or --data, found neither"),
+        (["--data", "absent"], "error: absent: expected files named .jsonl"),
+        (["--plot", "plot.pdf"], "error: --plot: expected a name that ends in .png, .html, .svg, found plot.pdf"),
+        (["--json", "/dev/null/scores.json"], "error: argument --json: expected a file that can be written"),
+        (["--json", "/dev"], "error: argument --json: expected a file that can be written, got /dev: it is a folder"),
+        (["x.csv", "--bundle", "absent"], "error: expected a bundle folder at absent, found nothing"),
     ],
 )
 def test_what_cannot_work_ends_before_anything_is_scored(
-    options: dict[str, Path], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = [tmp_path / "x.csv"] if "bundle" in options else []
+    monkeypatch.setattr("sys.argv", ["evaluate", *options])
     with pytest.raises(SystemExit, match="2"):
-        main(EvaluateConfig(**options), files)
-    assert re.search(f"^error: .*{message}", capsys.readouterr().err, re.MULTILINE)
+        start(EvaluateConfig, "training.work.evaluate:main")
+    assert message in capsys.readouterr().err
 
 
 def test_a_damaged_file_of_a_data_folder_is_named(engine: Engine, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ import pytest
 
 from export.bench.__main__ import BenchConfig
 from training.data.reading import Reading
+from training.evaluate import EvaluateConfig
 from training.finetune import FinetuneConfig
-from training.options import AtLeastTwo, Count, Share, parse_options, parse_options_and_files, ranges
+from training.options import AtLeastTwo, Count, Share, parse_options, ranges
 from training.pair_teacher import PairTeacherConfig
 from training.paper.glue import GlueConfig
 from training.paper.pretrain import PretrainConfig
@@ -63,22 +63,20 @@ def test_a_number_out_of_range_is_named(
 
 
 def test_an_unknown_option_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    for parse in (parse_options, partial(parse_options_and_files, what="files")):
-        with pytest.raises(SystemExit, match="2"):
-            parse(Options, arguments=["--wohle", "3"])
-        assert "unrecognized arguments: --wohle" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        parse_options(Options, ["--wohle", "3"])
+    assert "unrecognized arguments: --wohle" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("line", ["a.csv b.csv --whole 7", "--whole 7 a.csv b.csv", "a.csv --whole 7 b.csv"])
+@pytest.mark.parametrize("line", ["a.csv b.csv --threads 7", "--threads 7 a.csv b.csv", "a.csv --threads 7 b.csv"])
 def test_files_stand_anywhere_between_options(line: str) -> None:
-    options, files = parse_options_and_files(Options, "files", line.split())
-    assert options == Options(whole=7)
-    assert files == [Path("a.csv"), Path("b.csv")]
+    options = parse_options(EvaluateConfig, line.split())
+    assert options == EvaluateConfig(files=[Path("a.csv"), Path("b.csv")], threads=7)
 
 
 def test_a_list_takes_as_many_values_as_it_says(capsys: pytest.CaptureFixture[str]) -> None:
-    options, files = parse_options_and_files(Reading, "files", ["--fields", "a", "b", "c", "x.csv"])
-    assert (options.fields, files) == (["a", "b", "c"], [Path("x.csv")])
+    options = parse_options(EvaluateConfig, ["--fields", "a", "b", "c", "x.csv"])
+    assert (options.fields, options.files) == (["a", "b", "c"], [Path("x.csv")])
     with pytest.raises(SystemExit, match="2"):
         parse_options(Reading, ["--scale", "1"])
     assert "--scale: expected 2 arguments" in capsys.readouterr().err

@@ -45,7 +45,7 @@ from training.pairs.pairset import PairSet
 from training.student.model import HybridEncoder
 
 MAX_TOKENS = 512  # of a text; what follows is not read
-SCORED = 4  # every so manieth general pair is not learnt from, but scored
+SCORED_EVERY = 4  # of general pairs one in so many is not learnt from, but scored
 # Of each task the graph that answers, and what its head is called there.
 GRAPHS: dict[PairTask, tuple[str, str]] = {
     "entailment": (ENTAILMENT_GRAPH, "head"),
@@ -133,18 +133,22 @@ class Adaptation:
 
     def _learnt_general(self) -> Known:
         """General pairs to learn from, with the logits before."""
-        features = self._read("general", self._general_pairs(learnt=True))
+        features = self._read("general", self._part_of_general(learnt=True))
         return Known(features, self._logits(self.begun, features))
 
     @cached_property
     def _scored_general(self) -> tuple[LabelledPairs, PairFeatures]:
         """General pairs that nothing is learnt from."""
-        pairs = self._general_pairs(learnt=False)
+        pairs = self._part_of_general(learnt=False)
         return pairs, self._read("other_general", pairs)
 
-    def _general_pairs(self, learnt: bool) -> LabelledPairs:
-        pairs = general_pairs(self.general, self.options.seed)
-        return pairs.take(np.flatnonzero((np.arange(len(pairs)) % SCORED > 0) == learnt))
+    @cached_property
+    def _general_pairs(self) -> LabelledPairs:
+        return general_pairs(self.general, self.options.seed)
+
+    def _part_of_general(self, learnt: bool) -> LabelledPairs:
+        places = np.arange(len(self._general_pairs))
+        return self._general_pairs.take(np.flatnonzero((places % SCORED_EVERY > 0) == learnt))
 
     def _read(self, name: str, pairs: LabelledPairs) -> PairFeatures:
         known = PairSet.of(pairs, self.tokenizer)
@@ -196,9 +200,9 @@ class Adaptation:
         error = float(np.abs(served.answer(self.name, pairs.texts) - expected).mean())
         if not error <= SERVED_BOUND:
             raise TrainingError(f"expected answers within {SERVED_BOUND} of those fitted, found {error:.3f}")
-        for other in OTHERS:
+        for other in (task for task in OTHERS if task != self.name):
             now, before = (engine.answer(other, pairs.texts) for engine in (served, self.engine))
-            if other != self.name and (now != before).any():
+            if (now != before).any():
                 raise TrainingError(f"expected {other} to answer as before, found other answers")
 
 

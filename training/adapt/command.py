@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +9,8 @@ import numpy as np
 from cmow.service.model.bundle import MANIFEST, load_bundle
 from cmow.service.options.defaults import BUNDLE
 from training.adapt.adaptation import Adaptation, Adapted
-from training.adapt.checks import check
-from training.adapt.general import mark
+from training.adapt.checks import LEAST_ROWS, check
+from training.adapt.general import GENERAL, mark
 from training.adapt.heads.choice import FEWEST
 from training.adapt.heads.fit import FitOptions
 from training.adapt.options import AdaptConfig
@@ -36,11 +34,11 @@ def adapt(config: AdaptConfig) -> Adapted:
     stages = stages_of(config)
     options = FitOptions(steps=config.steps, seed=config.seed)
     adaptation = Adaptation(bundle, config.task, options, stages, config.general, config.threads)
-    own, dev = (
-        checked(config.pairs, config, adaptation),
-        checked(config.dev, config, adaptation) if config.dev else None,
-    )
+    own = checked(config.pairs, config, adaptation)
+    dev = checked(config.dev, config, adaptation) if config.dev else None
     own = own if dev is None else apart(own, dev)
+    if len(own) < FEWEST:
+        print(f"{len(own)} pairs tell a probability and not a head: only the cut is fitted, from {FEWEST} on both")
     adapted = adaptation.fitted(own, dev)
     print(adapted.text())
     adaptation.write(adapted, config.output, f"python -m training.adapt {config.pairs.name} --task {config.task}")
@@ -55,17 +53,17 @@ def checked(path: Path, config: AdaptConfig, adaptation: Adaptation) -> Labelled
     pairs = config.read_for(config.task, path)
     findings, taken = check(pairs, config.task, path, adaptation.tokenizer)
     print(f"{path}\n{findings.text()}")
-    if len(taken) < FEWEST and path != config.dev:
-        print(f"{len(taken)} pairs tell a probability and not a head: only the cut is fitted, from {FEWEST} on both")
     return taken
 
 
 def apart(own: LabelledPairs, dev: LabelledPairs) -> LabelledPairs:
-    """``own`` pairs that are not among those of ``dev``, by which they could not be judged."""
+    """``own`` pairs that are not among those of ``dev``; ``DataError`` where hardly any are."""
     marks = set(map(mark, dev.texts))
     rows = np.flatnonzero([mark(pair) not in marks for pair in own.texts])
     if len(rows) < len(own):
         print(f"{len(own) - len(rows)} pairs are in --dev too: not fitted to")
+    if len(rows) < LEAST_ROWS:
+        raise DataError(f"expected at least {LEAST_ROWS} pairs that are not in --dev too, found {len(rows)}")
     return own.take(rows)
 
 
@@ -81,10 +79,8 @@ def check_output(config: AdaptConfig) -> None:
 def stages_of(config: AdaptConfig) -> Stages:
     """What is kept of this run until it ends, told apart from others by all that its result depends on."""
     options = {name: value for name, value in recorded(config).items() if name not in ("output", "replace")}
-    files = [path for path in (config.pairs, config.dev, config.bundle / MANIFEST) if path]
+    files = [path for path in (config.pairs, config.dev, config.bundle / MANIFEST, GENERAL) if path]
     for path in files:
         if not path.is_file():
             raise DataError(f"{path}: expected a file, found {'a folder' if path.exists() else 'none'}")
-    known = Identity.of(options, files)
-    parts = [known.options, {path: state.digest for path, state in known.files.items()}]
-    return Stages(config.output / ".fitting", blake2b(json.dumps(parts).encode()).hexdigest())
+    return Stages(config.output / ".fitting", Identity.of(options, files).digest())

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from training.adapt.heads.choice import Choice
+from training.adapt.heads.fit import CHECKS
 from training.adapt.outcome import Answers, Outcome
 from training.evaluation.metrics import Classified
 from training.evaluation.plots import draw_reliability, draw_scatter, save_figure, styled
@@ -62,4 +63,6 @@ def _draw_trust(axes: Axes, own: Outcome) -> None:
 def _draw_losses(axes: Axes, choice: Choice) -> None:
     axes.plot(range(len(choice.losses)), choice.losses, marker="o", markersize=3)
     axes.axvline(choice.check, color="grey", linestyle="--", linewidth=1)
-    axes.set(xlabel="checks of the fit, ten in all", ylabel="loss on held-out pairs", title="taken: the dashed one")
+    axes.set(
+        xlabel=f"checks of the fit, {CHECKS} in all", ylabel="loss on held-out pairs", title="taken: the dashed one"
+    )

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from training.data.atomic import replace_bytes
+from training.data.atomic import make_folder, replace_bytes
 
 Tensors = dict[str, Tensor]
 
@@ -20,7 +20,6 @@ class Stages:
 
     def __init__(self, folder: Path, identity: str) -> None:
         self.folder, self.identity = folder, identity
-        folder.mkdir(parents=True, exist_ok=True)
 
     def once(self, name: str, make: Callable[[], Tensors]) -> Tensors:
         """What ``make`` gives, or gave when the same run came this far before."""
@@ -28,6 +27,7 @@ class Stages:
         if (kept := self._read(path)) is not None:
             return kept
         made = {key: values.contiguous() for key, values in make().items()}
+        make_folder(self.folder)
         replace_bytes(path, save(made, {"identity": self.identity}))
         return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,12 @@ def replace_bytes(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` in one piece; ``OutputError`` where it cannot."""
     with replacing(path) as file:
         file.write(content)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write ``value``, without NaN, to ``path``, whose folder is made; ``OutputError`` where it cannot."""
+    make_folder(path.parent)
+    replace_bytes(path, json.dumps(value, indent=2, allow_nan=False).encode() + b"\n")
 
 
 def make_folder(folder: Path) -> None:

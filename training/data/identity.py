@@ -60,6 +60,11 @@ class Identity(Record, frozen=True):
         """As JSON has it."""
         return dict(msgspec.to_builtins(self))
 
+    def digest(self) -> str:
+        """The same for the same options and contents of files, whenever these were written."""
+        parts = [self.options, {path: state.digest for path, state in self.files.items()}]
+        return hashlib.blake2b(msgspec.json.encode(parts, order="deterministic"), digest_size=16).hexdigest()
+
     def check(self, then: Identity, folder: Path) -> None:
         """``StaleError`` names what differs from ``then``, of which ``folder`` was made."""
         if changes := [*_options_changed(then.options, self.options), *_files_changed(then.files, self.files)]:

@@ -14,8 +14,6 @@ from matplotlib.figure import Figure
 from training.evaluation.metrics import FloatArray
 from training.pairs.calibrate import Reliability
 
-KINDS = (".png", ".html", ".svg")
-
 
 def styled() -> AbstractContextManager[None]:
     """The look of every figure, while it is drawn and saved."""

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 from cmow.service.options.defaults import BUNDLE
+from training.adapt.options import GeneralPairs
 from training.command.start import start
-from training.options import Natural, Share, Threaded
+from training.options import Share, Threaded
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,10 @@ class AdaptationConfig(Threaded):
     data: Path = field(metadata={"help": "data folder (see training/data/files.py)"})
     file: str = field(default="nli/qnli/dev.jsonl.gz", metadata={"help": "labelled pairs below it"})
     task: Literal["entailment", "paraphrase"] = field(default="entailment", metadata={"help": "what they are for"})
-    rows: Natural = field(default=300, metadata={"help": "rows to adapt to; the rest is scored"})
+    rows: int = field(default=300, metadata={"help": "rows to adapt to; the rest is scored"})
     share: Share = field(default=0.0, metadata={"help": "share of the rows instead"})
     bundle: Path = field(default=BUNDLE, metadata={"help": "bundle to begin with"})
-    general: int = field(default=6000, metadata={"help": "general pairs that are to keep their answers"})
+    general: GeneralPairs = field(default=6000, metadata={"help": "general pairs that are to keep their answers"})
     steps: int = field(default=0, metadata={"help": "steps of a whole fit; 0 as many as the pairs ask for"})
     seed: int = field(default=0, metadata={"help": "seed of the rows, of what is held out and of batches"})
 

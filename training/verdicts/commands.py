@@ -10,26 +10,25 @@ weigh the same, so that 50 is chance. Nothing is fitted on them, nor chosen by t
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from cmow.service.model.model import Model, open_model
-from training.errors import one_line_errors
-from training.options import Natural, parse_options
+from training.command.start import start
+from training.data.atomic import write_json
+from training.options import OutputFile, Threaded
 
 FILE = Path(__file__).with_name("commands.tsv")
 
 
 @dataclass(frozen=True)
-class CommandsConfig:
+class CommandsConfig(Threaded):
     """What to score."""
 
     bundle: Path = field(default=Path("service/bundle"), metadata={"help": "bundle folder"})
-    threads: Natural = field(default=0, metadata={"help": "threads of the model; 0 takes what this machine grants"})
-    json: Path | None = field(default=None, metadata={"help": "also write the scores to this file"})
+    json: OutputFile | None = field(default=None, metadata={"help": "also write the scores to this file"})
 
 
 class Command(NamedTuple):
@@ -86,15 +85,15 @@ def scores(judgements: Sequence[Judgement]) -> dict[str, dict[str, float]]:
 
 def main(config: CommandsConfig) -> None:
     """Judge, print and write."""
-    with one_line_errors(), open_model(config.bundle, "cpu", config.threads, require_fused_op=False) as model:
+    with open_model(config.bundle, "cpu", config.threads, require_fused_op=False) as model:
         table = scores(judge(model, read_commands()))
     print(f"{'':12} {'requests':>8} {'right':>6} {'paraphrases':>11} {'opposites':>9}")
     for name, row in table.items():
         cells = f"{row['right']:6.1f} {row['paraphrases']:11.1f} {row['opposites']:9.1f}"
         print(f"{name:12} {row['requests']:8} {cells}")
     if config.json:
-        config.json.write_text(json.dumps(table, indent=2) + "\n")
+        write_json(config.json, table)
 
 
 if __name__ == "__main__":
-    main(parse_options(CommandsConfig))
+    start(CommandsConfig, "training.verdicts.commands:main")

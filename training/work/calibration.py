@@ -32,7 +32,6 @@ from training.calibration import CalibrationConfig
 from training.data.files import DataError, split_files, warn
 from training.data.labelled import GOLD_FOLDERS, LabelledPairs, read_split
 from training.data.recipe import command_line
-from training.evaluate import dev_metrics
 from training.minimal_pairs.generate import pairs as minimal_pairs
 from training.minimal_pairs.labels import labelled
 from training.minimal_pairs.words import Lexicon
@@ -40,6 +39,7 @@ from training.pairs.calibrate import Judged, best_threshold, class_weights, plat
 from training.pairs.fit import best_temperature, has_enough, three_way_dev
 from training.verdicts.claims import fit_claims
 from training.verdicts.same import fit_same, same_sources
+from training.work.evaluate import dev_metrics
 
 # Of scores brought to 0..1: what people call the same, and what they do not. Between them they disagree.
 SAME_SCORE, OTHER_SCORE = 0.8, 0.6

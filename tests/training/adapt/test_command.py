@@ -107,6 +107,7 @@ def test_a_killed_run_comes_to_the_same_weights_and_reads_nothing_again(
             adapt(again)
     with monkeypatch.context() as patch:
         patch.setattr("training.adapt.adaptation.read_pairs", killed)
+        patch.setattr("training.adapt.heads.choice._checks", killed)
         adapt(again)
     for name in (WEIGHTS, ENTAILMENT):
         assert _digest(again.output / name) == _digest(config.output / name), name
@@ -123,6 +124,7 @@ def test_few_pairs_fit_the_cut_alone(tmp_path: Path, capsys: pytest.CaptureFixtu
     texts = [(one, other) for one, other, _ in ROWS]
     now, before = (engine.answer("paraphrase", texts) for engine in (Engine(load_bundle(config.output)), shipped))
     np.testing.assert_array_equal(now.argsort(kind="stable")[-3:], before.argsort(kind="stable")[-3:])
+    assert not np.allclose(now, before)
 
 
 def test_scores_are_fitted_and_a_dev_file_chooses(
@@ -164,6 +166,8 @@ def test_a_head_is_read_from_its_own_graph(tmp_path: Path) -> None:
         (["few.csv"], "error: few.csv: expected at least 10 labelled rows, found 4"),
         (["mine.csv", "--fields", "a", "b", "c"], "expected a column a (see --fields A B LABEL), found text1, text2"),
         (["mine.csv", "--dev", "missing.csv"], "error: missing.csv: expected a file, found none"),
+        (["mine.csv", "--dev", "mine.csv"], "error: expected at least 10 pairs that are not in --dev too, found 0"),
+        (["mine.csv", "--general", "3"], "argument --general: expected a number of at least 50, got 3"),
         (["mine.csv", "--bundle", "nowhere"], "error: expected a bundle folder at nowhere, found nothing"),
     ],
 )

@@ -10,7 +10,6 @@ Letters: P pairs, T triples.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from cmow.service.model.bundle import load_bundle
 from cmow.service.model.engine import Engine, EngineOptions, TaskName
+from training.data.atomic import write_json
 from training.minimal_pairs.generate import HELD_OUT_NAMES, dev_items
 from training.minimal_pairs.relations import Item, Pair, Triple
 from training.minimal_pairs.score import ScoreConfig
@@ -85,4 +85,4 @@ def main(config: ScoreConfig) -> None:
         cells = [f"{row[name]:.1f}" if name in row else "" for name in ("right", *MEASURES)]
         print(f"{kind:18} {cells[0]:>10} {cells[1]:>8} {cells[2]:>8} {cells[3]:>10}")
     if config.json:
-        config.json.write_text(json.dumps(table, indent=2) + "\n")
+        write_json(config.json, table)

@@ -13,11 +13,12 @@ from cmow.service.model.engine import Engine, EngineOptions
 from training.adapt.adaptation import Adaptation
 from training.adapt.heads.fit import FitOptions
 from training.adapt.stages import Stages
+from training.data.files import DataError
 from training.data.labelled import LabelledPairs, read_labelled, read_split
 from training.data.labels import Gold
-from training.evaluate import score_pairs
 from training.evaluation.report import aligned
 from training.studies.adaptation import AdaptationConfig
+from training.work.evaluate import score_pairs
 
 GENERAL: dict[str, Gold] = {"snli": "entailment", "stsb": "similarity"}
 SHOWN = ("accuracy", "f1", "macro_f1", "spearman", "relatedness_spearman")
@@ -30,6 +31,8 @@ def main(config: AdaptationConfig) -> None:
     pairs = read_labelled(config.data / config.file, config.task)
     order = np.random.default_rng(config.seed).permutation(len(pairs))
     count = int(config.share * len(pairs)) or config.rows
+    if count >= len(pairs):
+        raise DataError(f"{config.file}: expected more than {count} rows, so that some are left, found {len(pairs)}")
     sets: dict[str, tuple[Gold, LabelledPairs]] = {"unseen": (config.task, pairs.take(order[count:]))}
     for name, task in GENERAL.items():
         if (found := read_split(config.data, "dev", task).get(name)) is not None:
