@@ -23,7 +23,7 @@ EPILOG = """\
 examples:
   cmow-score pairs.jsonl --task similarity --output scored.jsonl
   cmow-score nli.csv --task entailment --fields text_a text_b --output scored.parquet
-  zcat pairs.jsonl.gz | cmow-score - --task similarity | head
+  cmow-score pairs.tsv.gz --task similarity --output scored.csv.gz
 
 A run that ends early, by kill -9 too, leaves OUTPUT.partial and OUTPUT.partial.json; the same command then goes on, and
 no row is lost or repeated. With standard input, give it the same stream. Standard output starts over.

@@ -108,7 +108,7 @@ def _write(
     columns: Sequence[TextColumn],
     found: Duplicates,
 ) -> None:
-    """The rows that are kept, and where asked for those left out; the outputs appear together."""
+    """The rows that are kept, and where asked for those left out; an output appears once all are written."""
     own, base = columns[-1], columns[0]  # a duplicate is one of a text in ``base``
 
     def of_kept(texts: Ints) -> Columns:

@@ -121,8 +121,7 @@ class CompressedEncoder:
 
     def end(self) -> bytes:
         """See ``Encoder``."""
-        data = self._encoder.end()
-        return compress(data, self._compression) if data else b""
+        return compress(self._encoder.end(), self._compression)
 
     def finish(self, partial: Path, output: Path) -> None:
         """See ``Encoder``."""

@@ -123,9 +123,9 @@ def _output_path(options: FileOptions) -> Path:
     for path in (output, partial, state):
         if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
             raise UsageError(f"{path}: expected a regular file or none, found something else")
-    for path in (partial, state):
-        if options.input != STANDARD and path.exists() and path.samefile(options.input):
-            raise UsageError(f"{options.input}: expected another input than what the run writes, {path}")
+    for name in (each.input for each in options.inputs() if each.input != STANDARD):
+        if any(path.exists() and path.samefile(name) for path in (partial, state)):
+            raise UsageError(f"{name}: expected another input than what the run writes, {partial} and {state}")
     if output.exists() and not options.overwrite:
         raise UsageError(f"{options.output}: expected no such file yet (see --overwrite)")
     return output

@@ -42,7 +42,7 @@ class RowCheck:
         """What helps where ``names`` lack a field: those that are the same but for case, or other cells."""
         folded = {name.strip().casefold(): name for name in names}
         if all(field.casefold() in folded for field in self.fields):
-            spelled = (json.dumps(folded[field.casefold()])[1:-1] for field in self.fields)
+            spelled = (json.dumps(folded[field.casefold()], ensure_ascii=False)[1:-1] for field in self.fields)
             return f"use {self.flag} {' '.join(spelled)}"
         one = len(names) == 1 and any(character in names[0] for character in ";\t|")
         return f"see {'--delimiter' if one else self.flag}"

@@ -40,7 +40,7 @@ class BulkRun:
         """Score what is left of the input; raises ``BulkError``, ``InferenceError`` or ``OSError``."""
         before = self.sink.position
         if before.records:
-            self._say(f"going on after record {before.records:,}, of which {before.scored:,} are scored")
+            self._say(f"going on after record {before.records:,}, of which {before.scored:,} {self.noun} are written")
         with progress_bar(self.progress, self.source.unit, self.source.total, self.sink.position.size) as bar:
             for scored in self.source.scored(before.records):
                 self._report(scored.bad)

@@ -50,7 +50,7 @@ def _up_to_one(text: str, least: int) -> float:
 
 def delimiter(text: str) -> str:
     r"""One character that may stand between cells, of which ``\t`` is a tab; raises ``ArgumentTypeError``."""
-    character = "\t" if text in ("\\t", "tab") else text
+    character = "\t" if text == "\\t" else text
     if len(character) != 1 or character in '"\r\n\0' or (not character.isprintable() and character != "\t"):
         raise ArgumentTypeError(f"expected one character, such as ; or \\t, got {text[:40]!a}")
     return character

@@ -12,7 +12,7 @@ import pytest
 
 from loadtest.dedupe import __main__ as dedupe
 from loadtest.dedupe import libraries, thresholds
-from loadtest.dedupe.rows import SPELLINGS, make_rows
+from loadtest.dedupe.rows import SPELLINGS, make_rows, mistyped
 
 WHAT = ("a dog", "some food", "the guitar", "a long letter", "two maps", "an old car", "the news", "their song")
 WHO = ("A man", "The woman", "Somebody", "My brother", "The old teacher")
@@ -42,7 +42,8 @@ def test_rows_are_the_same_for_a_seed_and_hold_variants(data: Path) -> None:
 
 def test_spellings_take_any_text() -> None:
     for text in ("", "a", "What is it?", "I do not, he cannot."):
-        assert [spelling(text, random.Random(0)).lower() for spelling in SPELLINGS]
+        assert all(isinstance(spelling(text, random.Random(0)), str) for spelling in SPELLINGS)
+        assert sorted(mistyped(text, random.Random(0))) == sorted(text)
     assert [spelling("What is it?", random.Random(1)) for spelling in SPELLINGS[:3]] == [
         "WHAT IS IT?",
         "What's it?",

@@ -178,3 +178,12 @@ def test_three_cells_without_a_header(tmp_path: Path, score: Score, capsys: Any)
 def test_what_cannot_start(score: Score, capsys: Any, arguments: list[str], says: str) -> None:
     assert score(*arguments, "--task", "similarity") == 2
     assert says in capsys.readouterr().err
+
+
+def test_no_rows_are_a_whole_compressed_file(tmp_path: Path, score: Score) -> None:
+    """``gzip -t`` takes a file of no bytes for one that breaks off."""
+    path, out = tmp_path / "none.jsonl", tmp_path / "scored.jsonl.gz"
+    path.write_bytes(b"")
+    assert score(path, "--task", "similarity", "--output", out) == 0
+    assert out.stat().st_size > 0
+    assert gzip.decompress(out.read_bytes()) == b""

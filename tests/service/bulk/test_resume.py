@@ -186,7 +186,7 @@ def test_a_row_that_stopped_a_run_can_be_skipped_when_it_goes_on(
     arguments: list[Any] = [path, "-o", out, "--task", "similarity", "--block-rows", "2"]
     assert score(*arguments) == 3
     assert score(*arguments, "--on-bad-row", "skip") == 0
-    assert "going on after record 2, of which 2 are scored" in capsys.readouterr().err
+    assert "going on after record 2, of which 2 pairs are written" in capsys.readouterr().err
     assert len(out.read_text().splitlines()) == 4
 
 

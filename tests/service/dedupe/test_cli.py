@@ -199,10 +199,20 @@ def test_what_cannot_start(
     assert sorted(path.name for path in tmp_path.iterdir() if path.stat().st_size) == ["rows.csv", "rows.jsonl"]
 
 
+def test_a_known_file_is_never_written_over(tmp_path: Path, dedupe: Dedupe, capsys: pytest.CaptureFixture[str]) -> None:
+    """Even where it has the name under which the run works."""
+    known = write(tmp_path / "out.jsonl.partial", ROWS)
+    before = known.read_bytes()
+    own = write(tmp_path / "rows.jsonl", ROWS)
+    assert dedupe(own, known, "-o", tmp_path / "out.jsonl", "--restart", "--input-format", "jsonl") == 2
+    assert "expected another input than what the run writes" in capsys.readouterr().err
+    assert known.read_bytes() == before
+
+
 @pytest.mark.parametrize("arguments", [["--threshold", "-0.1"], ["--threshold", "x"], ["--candidates", "0"]])
 def test_wrong_flags(dedupe: Dedupe, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     assert dedupe("rows.jsonl", "-o", "out.jsonl", *arguments) == 2
-    assert arguments[0] in capsys.readouterr().err
+    assert f"argument {arguments[0]}: expected" in capsys.readouterr().err
 
 
 def test_without_faiss(

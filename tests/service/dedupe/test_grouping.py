@@ -108,9 +108,9 @@ def test_linking_compares_with_the_known_alone() -> None:
     assert kept_for(all_near(scores).decided(2, candidates=6, known=3)) == [1, 4, 5]
 
 
-@pytest.mark.parametrize("rows", [0, 1, 5])
+@pytest.mark.parametrize("rows", [0, 1, 5, 40])
 def test_the_nearest_before(rows: int) -> None:
-    vectors = random_world(9, rows).vectors[:rows]
+    vectors = random_world(40, 5).vectors[:rows]
     cosines = vectors @ vectors.T
     expected = []
     for row in range(rows):
