@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from training.evaluation.plots import KINDS, draw_reliability, draw_scatter, save_figure, styled
+from training.evaluate import KINDS
+from training.evaluation.plots import draw_reliability, draw_scatter, save_figure, styled
 from training.pairs.calibrate import Reliability
 
 BINS = Reliability(np.array([0.5, 0.9]), np.array([0.0, 0.8]), np.array([3, 4]))
